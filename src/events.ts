@@ -1,0 +1,76 @@
+import type { DeployRecord, Digest } from "./release/release.ts";
+
+export type Command = DeployRecord["command"];
+
+/** What the agent tells people about. Notifiers render it; the log has its own records (`records` below). */
+export type DeployEvent =
+  | { readonly kind: "agent-started"; readonly version: string; readonly command: Command }
+  | { readonly kind: "agent-stopping"; readonly reason: string }
+  | { readonly kind: "deploying"; readonly tag: string; readonly command: Command }
+  | { readonly kind: "downloaded"; readonly tag: string }
+  | {
+      readonly kind: "deployed";
+      readonly tag: string;
+      readonly fromTag: string | null;
+      readonly durationMs: number;
+      readonly how: "started" | "restarted" | "placed";
+      readonly hasPort: boolean;
+    }
+  | { readonly kind: "hook"; readonly hook: "before" | "after"; readonly result: HookResult }
+  | { readonly kind: "restarted"; readonly signal: string }
+  | {
+      readonly kind: "failed";
+      readonly tag: string | null;
+      readonly message: string;
+      readonly hint: string | null;
+      /** What goes on serving. */
+      readonly servingTag: string | null;
+    }
+  | {
+      readonly kind: "quarantined";
+      readonly tag: string;
+      readonly digest: Digest | null;
+      readonly reason: string;
+    }
+  | {
+      readonly kind: "crashed";
+      readonly tag: string | null;
+      readonly reason: string;
+      readonly delayMs: number;
+    };
+
+export interface HookResult {
+  readonly command: string;
+  /** Trimmed, and cut to its last 64 KiB. */
+  readonly stdout: string;
+  readonly stderr: string;
+  /** null: ended by a signal or the deadline. */
+  readonly exitCode: number | null;
+  readonly durationMs: number;
+  readonly timedOut: boolean;
+}
+
+/** Log records that people and scripts match on, as the compatibility sheet names them. */
+export const records = {
+  started: "Dewy started",
+  startNotice: "Dewy start notification",
+  cached: "Cached artifact",
+  skipped: "Deploy skipped",
+  slotMismatch: "Deploy skipped: slot mismatch",
+  withinGrace: "Artifact not found within grace period",
+  downloadNotice: "Download notification",
+  serverStartNotice: "Start notification",
+  restartNotice: "Restart notification",
+  shutdownNotice: "Shutdown notification",
+  extract: "Extract archive",
+  symlink: "Create symlink",
+  keepReleases: "Keep releases",
+  hook: "Execute hook",
+  hookFailed: "Execute hook failed",
+  beforeHookFailed: "Before deploy hook failure",
+  afterHookFailed: "After deploy hook failure",
+  startServer: "Start server",
+  restartServer: "Send SIGHUP for server restart",
+  report: "Report shipping",
+  runFailed: "Dewy run failure",
+} as const;

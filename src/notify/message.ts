@@ -1,0 +1,58 @@
+import type { DeployEvent } from "../events.ts";
+import { unreachable } from "../util/assert.ts";
+import { formatDuration } from "../util/time.ts";
+
+/** An event in one plain line, worded as the compatibility sheet has it. */
+export function messageOf(event: DeployEvent): string {
+  switch (event.kind) {
+    case "agent-started":
+      return `Automatic shipping started by Dewy (${event.version}: ${event.command})`;
+    case "agent-stopping":
+      return event.reason;
+    case "deploying":
+      return `Deploying ${event.tag} (${event.command})`;
+    case "downloaded":
+      return `Downloaded artifact for ${event.tag}`;
+    case "deployed":
+      return `${completion(event)}${journey(event)}`;
+    case "hook":
+      return hookLine(event);
+    case "restarted":
+      return `Restarted receiving by ${event.signal} signal`;
+    case "failed":
+      return failure(event);
+    case "quarantined":
+      return `Quarantined ${event.tag}: ${event.reason}. It is not tried again until it changes or dewy retry is run`;
+    case "crashed":
+      return `Server of ${event.tag ?? "unknown version"} died: ${event.reason}. Next start in ${formatDuration(event.delayMs)}`;
+    default:
+      return unreachable(event);
+  }
+}
+
+type Deployed = Extract<DeployEvent, { kind: "deployed" }>;
+
+function completion(event: Deployed): string {
+  if (event.how === "placed") return `Assets placed for ${event.tag}`;
+  return `Server ${event.how} for ${event.tag}${event.hasPort ? "" : " without port"}`;
+}
+
+function journey(event: Deployed): string {
+  const from = event.fromTag === null ? "" : `${event.fromTag} → ${event.tag}, `;
+  return ` (${from}${formatDuration(Math.round(event.durationMs))})`;
+}
+
+function hookLine(event: Extract<DeployEvent, { kind: "hook" }>): string {
+  const { exitCode, timedOut, durationMs } = event.result;
+  const took = formatDuration(Math.round(durationMs));
+  if (exitCode === 0) return `The ${event.hook} deploy hook succeeded in ${took}`;
+  const how = timedOut ? "timed out" : exitCode === null ? "was killed" : `failed with exit code ${exitCode}`;
+  return `The ${event.hook} deploy hook ${how} after ${took}`;
+}
+
+function failure(event: Extract<DeployEvent, { kind: "failed" }>): string {
+  const serving =
+    event.servingTag === null ? "nothing is deployed yet" : `${event.servingTag} stays in place`;
+  const what = event.tag === null ? "Check failed" : `Deploy of ${event.tag} failed`;
+  return `${what}: ${event.message} (${serving})${event.hint === null ? "" : `. ${event.hint}`}`;
+}

@@ -1,0 +1,57 @@
+import { DewyError, messageOf } from "../errors.ts";
+import { parseDuration } from "./time.ts";
+
+type Parser<T> = (text: string) => T;
+type Values<S extends Record<string, Parser<unknown>>> = { [K in keyof S]: ReturnType<S[K]> | null };
+
+/** Parsers for query parameters; each throws an Error that says what would be right. */
+export const text: Parser<string> = (value) => {
+  if (value === "") throw new Error("is empty");
+  return value;
+};
+
+export const flag: Parser<boolean> = (value) => {
+  if (value === "true" || value === "1") return true;
+  if (value === "false" || value === "0") return false;
+  throw new Error(`is "${value}"; write true or false`);
+};
+
+export const duration: Parser<number> = (value) => {
+  try {
+    return parseDuration(value);
+  } catch (error) {
+    throw new Error(`is "${value}"; ${error instanceof DewyError ? error.hint : messageOf(error)}`);
+  }
+};
+
+/**
+ * Reads the query of a driver's URL. Absent parameters are null. Unknown, repeated and malformed ones are
+ * `config-invalid`, all in one error, so that nothing is silently ignored.
+ */
+export function readQuery<S extends Record<string, Parser<unknown>>>(url: URL, spec: S): Values<S> {
+  const problems: string[] = [];
+  for (const name of new Set(url.searchParams.keys())) {
+    if (!Object.hasOwn(spec, name)) problems.push(`unknown parameter "${name}"`);
+    if (url.searchParams.getAll(name).length > 1) problems.push(`"${name}" is given more than once`);
+  }
+  const values: Record<string, unknown> = {};
+  for (const [name, parse] of Object.entries(spec)) {
+    const raw = url.searchParams.get(name);
+    try {
+      values[name] = raw === null ? null : parse(raw);
+    } catch (error) {
+      problems.push(`"${name}" ${messageOf(error)}`);
+    }
+  }
+  if (problems.length > 0) {
+    const known = Object.keys(spec).join(", ");
+    throw new DewyError(
+      "config-invalid",
+      `${url.protocol}//${url.host}${url.pathname}: ${problems.join("; ")}`,
+      {
+        hint: known === "" ? "this URL takes no parameters" : `known parameters: ${known}`,
+      },
+    );
+  }
+  return values as Values<S>;
+}

@@ -1,0 +1,86 @@
+import { describe, expect, test } from "bun:test";
+import type { DeployEvent, HookResult } from "../../src/events.ts";
+import { messageOf } from "../../src/notify/message.ts";
+import { nullNotifier } from "../../src/notify/notifier.ts";
+
+const deployed = {
+  kind: "deployed",
+  tag: "v1.2.3",
+  fromTag: "v1.2.2",
+  durationMs: 1534.4,
+  how: "restarted",
+  hasPort: true,
+} as const;
+
+const hook: HookResult = {
+  command: "make migrate",
+  stdout: "",
+  stderr: "",
+  exitCode: 0,
+  durationMs: 250,
+  timedOut: false,
+};
+
+describe("an event in one plain line", () => {
+  test.each<[DeployEvent, string]>([
+    [
+      { kind: "agent-started", version: "v2.0.0", command: "server" },
+      "Automatic shipping started by Dewy (v2.0.0: server)",
+    ],
+    [
+      { kind: "agent-stopping", reason: "Stop receiving by `terminated` signal" },
+      "Stop receiving by `terminated` signal",
+    ],
+    [{ kind: "deploying", tag: "v1.2.3", command: "server" }, "Deploying v1.2.3 (server)"],
+    [{ kind: "downloaded", tag: "v1.2.3" }, "Downloaded artifact for v1.2.3"],
+    [deployed, "Server restarted for v1.2.3 (v1.2.2 → v1.2.3, 1.534s)"],
+    [{ ...deployed, how: "started", fromTag: null }, "Server started for v1.2.3 (1.534s)"],
+    [
+      { ...deployed, how: "started", fromTag: null, hasPort: false },
+      "Server started for v1.2.3 without port (1.534s)",
+    ],
+    [{ ...deployed, how: "placed", hasPort: false }, "Assets placed for v1.2.3 (v1.2.2 → v1.2.3, 1.534s)"],
+    [{ kind: "hook", hook: "before", result: hook }, "The before deploy hook succeeded in 250ms"],
+    [
+      { kind: "hook", hook: "after", result: { ...hook, exitCode: 3 } },
+      "The after deploy hook failed with exit code 3 after 250ms",
+    ],
+    [
+      { kind: "hook", hook: "after", result: { ...hook, exitCode: null, timedOut: true } },
+      "The after deploy hook timed out after 250ms",
+    ],
+    [
+      { kind: "hook", hook: "after", result: { ...hook, exitCode: null } },
+      "The after deploy hook was killed after 250ms",
+    ],
+    [{ kind: "restarted", signal: "SIGUSR1" }, "Restarted receiving by SIGUSR1 signal"],
+    [
+      { kind: "failed", tag: "v1.2.3", message: "it died", hint: "see its log", servingTag: "v1.2.2" },
+      "Deploy of v1.2.3 failed: it died (v1.2.2 stays in place). see its log",
+    ],
+    [
+      { kind: "failed", tag: null, message: "no answer", hint: null, servingTag: null },
+      "Check failed: no answer (nothing is deployed yet)",
+    ],
+    [
+      { kind: "quarantined", tag: "v1.2.3", digest: null, reason: "it died" },
+      "Quarantined v1.2.3: it died. It is not tried again until it changes or dewy retry is run",
+    ],
+    [
+      { kind: "crashed", tag: "v1.2.3", reason: "killed by SIGSEGV", delayMs: 400 },
+      "Server of v1.2.3 died: killed by SIGSEGV. Next start in 400ms",
+    ],
+    [
+      { kind: "crashed", tag: null, reason: "exited with code 1", delayMs: 60_000 },
+      "Server of unknown version died: exited with code 1. Next start in 1m0s",
+    ],
+  ])("%j", (event, text) => {
+    expect(messageOf(event)).toBe(text);
+  });
+});
+
+test("the null notifier takes everything and says nothing", async () => {
+  const c = { signal: AbortSignal.abort() };
+  await nullNotifier.notify({ kind: "downloaded", tag: "v1" }, c);
+  await nullNotifier[Symbol.asyncDispose]();
+});
