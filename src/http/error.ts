@@ -1,0 +1,55 @@
+import { DewyError, systemCode } from "../errors.ts";
+import { type HttpBody, readText } from "./body.ts";
+
+/** fetch's own messages hold the whole URL, so only the code is taken from them. */
+export function networkError(error: unknown, doing: string, host: string): DewyError {
+  const code = systemCode(error) ?? (error instanceof Error ? error.name : "unknown");
+  if (code === "Malformed_HTTP_Response") {
+    return new DewyError("bad-answer", `${doing}: ${host} does not speak HTTP`);
+  }
+  if (/CERT|SELF_SIGNED|ALTNAME|EPROTO|TLS|SSL/.test(code)) {
+    return new DewyError("network-unreachable", `${doing}: no trusted TLS connection to ${host} (${code})`, {
+      hint: "put the authority's certificate into a file and name it in SSL_CERT_FILE",
+    });
+  }
+  return new DewyError("network-unreachable", `${doing}: no connection to ${host} (${code})`);
+}
+
+export function silentError(doing: string, host: string, quietMs: number): DewyError {
+  return new DewyError("network-timeout", `${doing}: nothing from ${host} for ${quietMs / 1000}s`);
+}
+
+export function slowError(doing: string, limitMs: number): DewyError {
+  return new DewyError("network-timeout", `${doing}: no whole answer within ${limitMs / 1000}s`);
+}
+
+/** The same failure, saying also how long the origin will be left alone. */
+export function withWait(error: DewyError, waitMs: number): DewyError {
+  const { code, message, hint, retryable } = error;
+  const retryAfterMs = Math.max(waitMs, error.retryAfterMs ?? 0);
+  return retryAfterMs === 0 ? error : new DewyError(code, message, { hint, retryable, retryAfterMs });
+}
+
+/** What a failed answer says about itself in JSON's `message`, without credentials and query strings. */
+export async function explanation(response: Response, body: HttpBody, sent: Headers): Promise<string> {
+  if (!/json/i.test(response.headers.get("content-type") ?? "")) {
+    await body.discard();
+    return "";
+  }
+  try {
+    const json: unknown = JSON.parse(await readText(body, 64 * 1024, ""));
+    const message = typeof json === "object" && json !== null && "message" in json ? json.message : "";
+    return typeof message === "string" ? cleaned(message, sent) : "";
+  } catch {
+    return ""; // The status says enough.
+  }
+}
+
+function cleaned(text: string, sent: Headers): string {
+  let clean = text;
+  for (const [name, value] of sent) {
+    const secret = value.split(" ").at(-1) ?? "";
+    if (/auth|token|key|cookie/i.test(name) && secret !== "") clean = clean.replaceAll(secret, "***");
+  }
+  return clean.replace(/\?\S*/g, "").slice(0, 200);
+}
