@@ -1,0 +1,151 @@
+import { messageOf } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Call } from "../util/async.ts";
+import type { Clock } from "../util/time.ts";
+import { type Generation, stopProcess, watchProcess } from "./generation.ts";
+import { type LaunchOptions, launch } from "./launch.ts";
+import { type ListenSpec, listenName } from "./listen-spec.ts";
+import type { Listener } from "./listener.ts";
+import type { Orphan } from "./orphan.ts";
+import { processAgeMs } from "./procfs.ts";
+import type { RecordFile, SupervisorRecord } from "./record.ts";
+import { takeOver } from "./takeover.ts";
+
+export interface GenerationOptions extends LaunchOptions {
+  readonly listen: readonly ListenSpec[];
+  /** From SIGTERM to SIGKILL. */
+  readonly stopTimeoutMs: number;
+  /** How much longer an old generation is kept once the new one is up (server-starter's KILL_OLD_DELAY). */
+  readonly killOldDelayMs: number;
+}
+
+export interface GenerationDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly record: RecordFile;
+}
+
+/** Every run of the app that is alive, with the listeners they share, and the record a successor finds them by. */
+export class Generations {
+  readonly #alive = new Set<Generation>();
+  readonly #draining = new Map<Generation, Promise<void>>();
+  readonly #stopping = new WeakMap<Generation, Promise<void>>();
+  readonly #closing = new AbortController();
+  #lastNumber: number;
+
+  private constructor(
+    private readonly options: GenerationOptions,
+    private readonly deps: GenerationDeps,
+    private readonly listeners: readonly Listener[],
+    private readonly inherited: SupervisorRecord | null,
+    orphans: readonly Orphan[],
+  ) {
+    for (const orphan of orphans) {
+      const exited = watchProcess(orphan.pid, orphan.startTicks, deps.clock);
+      this.#alive.add({
+        ...orphan,
+        startedMs: deps.clock.monotonicMs() - processAgeMs(orphan.startTicks),
+        exited,
+      });
+    }
+    this.#lastNumber = Math.max(0, ...orphans.map((orphan) => orphan.number));
+  }
+
+  /** Opens the listeners, from a predecessor's app where one still runs. Fails with `port-in-use`. */
+  static async open(options: GenerationOptions, deps: GenerationDeps, c: Call): Promise<Generations> {
+    const record = deps.record.read();
+    const { listeners, orphans } = await takeOver(options, record, deps, c);
+    return new Generations(options, deps, listeners, record, orphans);
+  }
+
+  /** Oldest first. */
+  get alive(): readonly Generation[] {
+    return [...this.#alive];
+  }
+
+  /** Whether what was found running was started by the same command line, with the same listeners. */
+  get startedAlike(): boolean {
+    if (this.inherited === null) return true;
+    const { command, listeners } = this.inherited;
+    const before = [command, listeners.map(({ name }) => name)];
+    const now = [this.options.command, this.listeners.map(({ spec }) => listenName(spec))];
+    return JSON.stringify(before) === JSON.stringify(now);
+  }
+
+  /** Fails with `start-failed` when the command can't be executed. */
+  start(release: string): Generation {
+    const number = ++this.#lastNumber;
+    this.#note({ number, pid: null, startTicks: null, release });
+    try {
+      const generation = launch(this.options, this.listeners, { number, release }, this.deps.clock);
+      this.#alive.add(generation);
+      return generation;
+    } finally {
+      this.#note();
+    }
+  }
+
+  /**
+   * Stops it with all its group; what it left behind when it died by itself, too. It is told once: to many apps a
+   * second SIGTERM means to drop their requests.
+   */
+  stop(generation: Generation): Promise<void> {
+    const stopping = this.#stopping.get(generation) ?? this.#end(generation);
+    this.#stopping.set(generation, stopping);
+    return stopping;
+  }
+
+  async #end(generation: Generation): Promise<void> {
+    const { killed } = await stopProcess(generation, this.options.stopTimeoutMs, this.deps.clock, never);
+    if (killed) {
+      this.deps.log.warn("Server killed: it did not stop in time", {
+        pid: generation.pid,
+        hint: "let the app end on SIGTERM, or raise --stop-timeout",
+      });
+    }
+    this.#alive.delete(generation);
+    this.#note();
+  }
+
+  /** Stops all but `serving` in the background: they finish their requests while it serves. */
+  retireOthers(serving: Generation): void {
+    for (const generation of this.#alive) {
+      if (generation === serving || this.#draining.has(generation)) continue;
+      const draining = this.#drain(generation).finally(() => this.#draining.delete(generation));
+      this.#draining.set(generation, draining);
+    }
+  }
+
+  async #drain(generation: Generation): Promise<void> {
+    await this.deps.clock.sleep(this.options.killOldDelayMs, this.#closing.signal).catch(() => undefined);
+    await this.stop(generation);
+  }
+
+  /** Stops all and gives the ports back. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all([...this.#draining.values(), ...this.alive.map((generation) => this.stop(generation))]);
+    for (const listener of this.listeners) listener.close();
+  }
+
+  /** A record that can't be written must not keep the app from running: it only serves a successor. */
+  #note(spawning?: SupervisorRecord["generations"][number]): void {
+    const alive = this.alive.map(({ number, pid, startTicks, release }) => ({
+      number,
+      pid,
+      startTicks,
+      release,
+    }));
+    try {
+      this.deps.record.write({
+        command: [...this.options.command],
+        listeners: this.listeners.map(({ spec, inode }) => ({ name: listenName(spec), inode })),
+        generations: spawning === undefined ? alive : [...alive, spawning],
+      });
+    } catch (error) {
+      this.deps.log.warn("Supervisor record not written", { error: messageOf(error) });
+    }
+  }
+}
+
+const never: Call = { signal: new AbortController().signal };

@@ -1,0 +1,247 @@
+import { DewyError, messageOf, toDewyError } from "../errors.ts";
+import { unreachable } from "../util/assert.ts";
+import { type Call, Mutex } from "../util/async.ts";
+import { describeExit, type Generation } from "./generation.ts";
+import { type GenerationDeps, type GenerationOptions, Generations } from "./generations.ts";
+import { nextRestart, noDeaths, type RestartHistory } from "./restart-policy.ts";
+
+export interface SupervisorOptions extends GenerationOptions {
+  /** How long a new generation must stay up before the old one is told to go. */
+  readonly minUptimeMs: number;
+}
+
+export interface SupervisorDeps extends GenerationDeps {
+  /** The app died, or could not be started again; the next try comes after `delayMs`. */
+  readonly onCrash: (crash: Crash) => void;
+}
+
+export interface Crash {
+  readonly release: string;
+  readonly reason: string;
+  readonly delayMs: number;
+}
+
+export type SupervisorState =
+  | { readonly kind: "stopped" }
+  | { readonly kind: "starting"; readonly next: Generation }
+  | { readonly kind: "running"; readonly current: Generation; readonly release: string }
+  | { readonly kind: "reloading"; readonly current: Generation; readonly next: Generation }
+  | { readonly kind: "backoff"; readonly release: string; readonly reason: string };
+
+/** A change of release: everything between the old generation alone and the new one alone. */
+export interface Change {
+  /** The release directory's name. */
+  readonly release: string;
+  /** Puts the release in place; runs before the new generation starts. */
+  prepare(): Promise<void>;
+  /** Makes the change last; runs once the new generation has proved itself, before the old one goes. */
+  commit(): Promise<void>;
+  /** Takes back what `prepare` did. */
+  undo(): Promise<void>;
+}
+
+/**
+ * Keeps one release of the app running. Changes run one at a time; a new generation always starts before the old
+ * one stops, and until it has stayed up for `minUptimeMs` the old one is not touched.
+ */
+export class Supervisor implements AsyncDisposable {
+  #state: SupervisorState = { kind: "stopped" };
+  #deaths: RestartHistory = noDeaths;
+  #pendingRestart = new AbortController();
+  readonly #changes = new Mutex();
+
+  private constructor(
+    private readonly options: SupervisorOptions,
+    private readonly deps: SupervisorDeps,
+    private readonly generations: Generations,
+  ) {}
+
+  /** Opens the listeners, from a predecessor's app where one still runs. Fails with `port-in-use`. */
+  static async open(options: SupervisorOptions, deps: SupervisorDeps, c: Call): Promise<Supervisor> {
+    return new Supervisor(options, deps, await Generations.open(options, deps, c));
+  }
+
+  get state(): SupervisorState {
+    return this.#state;
+  }
+
+  /**
+   * Has a release that is known to be good running, and keeps it so: adopts the run of it that was found, or
+   * starts it. A start is not awaited to prove itself: there is nothing to fall back to.
+   */
+  resume(release: string, c: Call): Promise<"adopted" | "started"> {
+    return this.#changes.run(async () => {
+      const found = this.generations.alive.findLast((run) => run.release === release || run.release === null);
+      const newest = found ?? this.generations.alive.at(-1);
+      if (newest === undefined) {
+        this.#startOrBackOff(release);
+        return "started";
+      }
+      this.generations.retireOthers(newest);
+      this.#become(newest, found === undefined ? (newest.release ?? release) : release);
+      if (found !== undefined && this.generations.startedAlike) return "adopted";
+      await this.#replace(unchanged(release), c);
+      return "started";
+    });
+  }
+
+  /** Start-first change to another release: all of it happens or none. Fails with `start-failed`. */
+  replace(change: Change, c: Call): Promise<"started" | "restarted"> {
+    return this.#changes.run(() => this.#replace(change, c));
+  }
+
+  /** The same release in a new generation (SIGHUP); an app in back-off is started at once. */
+  restart(c: Call): Promise<void> {
+    return this.#changes.run(async () => {
+      // Looked at only now: the change before this one decides which release it is.
+      const state = this.#state;
+      if (state.kind === "backoff") this.#startOrBackOff(state.release);
+      if (state.kind === "running") await this.#replace(unchanged(state.release), c);
+    });
+  }
+
+  /** Stops every generation and gives the ports back. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#pendingRestart.abort();
+    await this.#changes.run(async () => {
+      this.#state = { kind: "stopped" };
+      this.#pendingRestart.abort();
+      await this.generations.close();
+    });
+  }
+
+  async #replace(change: Change, c: Call): Promise<"started" | "restarted"> {
+    c.signal.throwIfAborted();
+    await this.#settle(c);
+    let before = this.#state;
+    let next: Generation | null = null;
+    try {
+      await change.prepare();
+      // The old one may have died meanwhile. Until the next one is started, its restart stays due.
+      before = this.#state;
+      next = this.generations.start(change.release);
+      this.#pendingRestart.abort();
+      this.#state =
+        before.kind === "running"
+          ? { kind: "reloading", current: before.current, next }
+          : { kind: "starting", next };
+      await this.#prove(next, c);
+      await change.commit();
+    } catch (error) {
+      await this.#takeBack(change, next, before);
+      throw error;
+    }
+    this.#deaths = noDeaths;
+    this.#become(next, change.release);
+    this.generations.retireOthers(next);
+    return before.kind === "running" ? "restarted" : "started";
+  }
+
+  /** Whatever else fails, the supervisor goes on with what it had. */
+  async #takeBack(change: Change, next: Generation | null, before: SupervisorState): Promise<void> {
+    if (next !== null) await this.generations.stop(next);
+    try {
+      await change.undo();
+    } catch (error) {
+      this.deps.log.error("Failed change not taken back", { error: messageOf(error) });
+    }
+    if (next !== null) this.#fallBack(before);
+  }
+
+  /**
+   * An app that was only just started may not have opened all its files yet, and finds them through `current`: it
+   * is left alone until it has been up for `minUptimeMs`, or has ended.
+   */
+  async #settle(c: Call): Promise<void> {
+    if (this.#state.kind !== "running") return;
+    const { current } = this.#state;
+    const youngMs = current.startedMs + this.options.minUptimeMs - this.deps.clock.monotonicMs();
+    if (youngMs <= 0) return;
+    const settled = new AbortController();
+    const { signal } = settled;
+    const old = this.deps.clock.sleep(youngMs, AbortSignal.any([c.signal, signal])).then(() => undefined);
+    await Promise.race([old, current.exited]).finally(() => {
+      old.catch(() => undefined);
+      settled.abort();
+    });
+  }
+
+  /** Waits for `minUptimeMs`; fails with `start-failed` if the generation ends before. */
+  async #prove(next: Generation, c: Call): Promise<void> {
+    const proven = new AbortController();
+    const timer = this.deps.clock
+      .sleep(this.options.minUptimeMs, AbortSignal.any([c.signal, proven.signal]))
+      .then(() => null);
+    const exit = await Promise.race([next.exited, timer]).finally(() => {
+      timer.catch(() => undefined);
+      proven.abort();
+    });
+    if (exit !== null) {
+      throw new DewyError("start-failed", `the new server ${describeExit(exit)} right after its start`, {
+        hint: "see the app's own output; the release is not tried again until it changes or `dewy retry`",
+      });
+    }
+  }
+
+  /** After a failed change things are as before it, unless the old generation died meanwhile. */
+  #fallBack(before: SupervisorState): void {
+    switch (before.kind) {
+      case "running":
+        this.#become(before.current, before.release);
+        return;
+      case "backoff":
+        this.#startOrBackOff(before.release);
+        return;
+      case "stopped":
+      case "starting":
+      case "reloading":
+        this.#state = { kind: "stopped" };
+        return;
+      default:
+        unreachable(before);
+    }
+  }
+
+  #become(current: Generation, release: string): void {
+    this.#state = { kind: "running", current, release };
+    void current.exited.then((exit) => this.#onExit(current, describeExit(exit)));
+  }
+
+  #onExit(generation: Generation, reason: string): void {
+    // While a change runs, its outcome decides; a generation that was replaced may end.
+    if (this.#state.kind !== "running" || this.#state.current !== generation) return;
+    const { release } = this.#state;
+    const uptimeMs = this.deps.clock.monotonicMs() - generation.startedMs;
+    void this.generations.stop(generation);
+    this.#backOff(release, `the server ${reason}`, uptimeMs);
+  }
+
+  #startOrBackOff(release: string): void {
+    this.#pendingRestart.abort();
+    try {
+      this.#become(this.generations.start(release), release);
+    } catch (error) {
+      this.#backOff(release, toDewyError(error, "start").message, 0);
+    }
+  }
+
+  #backOff(release: string, reason: string, uptimeMs: number): void {
+    const { history, delayMs } = nextRestart(this.#deaths, uptimeMs);
+    this.#deaths = history;
+    this.#state = { kind: "backoff", release, reason };
+    this.deps.onCrash({ release, reason, delayMs });
+    this.#pendingRestart = new AbortController();
+    const { signal } = this.#pendingRestart;
+    const restart = () =>
+      this.#changes.run(async () => {
+        if (!signal.aborted) this.#startOrBackOff(release);
+      });
+    void this.deps.clock.sleep(delayMs, signal).then(restart, () => undefined);
+  }
+}
+
+/** The release stays; only the process is new. */
+function unchanged(release: string): Change {
+  const nothing = async (): Promise<void> => undefined;
+  return { release, prepare: nothing, commit: nothing, undo: nothing };
+}

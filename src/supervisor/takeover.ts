@@ -1,0 +1,117 @@
+import type { Log } from "../log.ts";
+import type { Call } from "../util/async.ts";
+import type { Clock } from "../util/time.ts";
+import { stopProcess } from "./generation.ts";
+import type { ListenSpec } from "./listen-spec.ts";
+import { type Listener, openListener } from "./listener.ts";
+import {
+  foreignOrphan,
+  holdsPort,
+  type Orphan,
+  recordedOrphans,
+  spawnedOrphans,
+  takeListener,
+} from "./orphan.ts";
+import { listeningInodes } from "./procfs.ts";
+import type { SupervisorRecord } from "./record.ts";
+
+/** What an agent begins with: the listeners, and the runs of the app that its predecessor left. */
+export interface Inheritance {
+  readonly listeners: readonly Listener[];
+  /** Oldest first. */
+  readonly orphans: readonly Orphan[];
+}
+
+interface TakeoverOptions {
+  readonly listen: readonly ListenSpec[];
+  readonly root: string;
+  readonly stopTimeoutMs: number;
+}
+
+/**
+ * Opens the listeners: taken back from an app that still runs, else bound anew. An app that holds one which may
+ * not be taken back is stopped first. A port somebody else holds fails with `port-in-use`, with nothing left open.
+ */
+export async function takeOver(
+  options: TakeoverOptions,
+  record: SupervisorRecord | null,
+  deps: { clock: Clock; log: Log },
+  c: Call,
+): Promise<Inheritance> {
+  let orphans = findOrphans(options, record);
+  const listeners: Listener[] = [];
+  try {
+    for (const spec of options.listen) {
+      const free = firstTaken(spec, orphans, record) ?? (await openFree(spec, orphans, record));
+      if (free === null) {
+        await stopAll(orphans, options.stopTimeoutMs, deps, c);
+        orphans = [];
+      }
+      listeners.push(free ?? (await openListener(spec)));
+    }
+  } catch (error) {
+    for (const listener of listeners) listener.release();
+    throw error;
+  }
+  return { listeners, orphans };
+}
+
+function findOrphans(options: TakeoverOptions, record: SupervisorRecord | null): Orphan[] {
+  const recorded = record === null ? spawnedOrphans(options.root) : recordedOrphans(record, options.root);
+  if (recorded.length > 0) return recorded;
+  const foreign = foreignOrphan(options.listen, options.root);
+  return foreign === null ? [] : [foreign];
+}
+
+function firstTaken(
+  spec: ListenSpec,
+  orphans: readonly Orphan[],
+  record: SupervisorRecord | null,
+): Listener | null {
+  for (const orphan of orphans) {
+    const listener = takeListener(spec, orphan, record);
+    if (listener !== null) return listener;
+  }
+  return null;
+}
+
+/**
+ * null: an orphan holds the port. Only the kernel knows which addresses of one port exclude each other, and a port
+ * the app has closed is free.
+ */
+async function openFree(
+  spec: ListenSpec,
+  orphans: readonly Orphan[],
+  record: SupervisorRecord | null,
+): Promise<Listener | null> {
+  try {
+    return await openListener(spec);
+  } catch (error) {
+    if (isHeld(spec, orphans, record)) return null;
+    throw error;
+  }
+}
+
+/** Whether an orphan keeps the port from being bound: somebody else's is not freed by stopping the app. */
+function isHeld(spec: ListenSpec, orphans: readonly Orphan[], record: SupervisorRecord | null): boolean {
+  if (orphans.length === 0) return false;
+  const inodes = listeningInodes(spec);
+  // Who holds it can't be seen without rights to the app; that it was the predecessor's can.
+  const recorded = record?.listeners.some(({ inode }) => inodes.includes(inode)) ?? false;
+  return recorded || orphans.some((orphan) => holdsPort(spec, orphan));
+}
+
+async function stopAll(
+  orphans: readonly Orphan[],
+  timeoutMs: number,
+  deps: { clock: Clock; log: Log },
+  c: Call,
+): Promise<void> {
+  for (const orphan of orphans) {
+    deps.log.warn("Stopping the app left by the last agent: its listener can't be taken back", {
+      pid: orphan.pid,
+      hint: "run dewy as root or as the app's user, with CAP_SYS_PTRACE, to keep the app running",
+    });
+  }
+  await Promise.all(orphans.map((orphan) => stopProcess(orphan, timeoutMs, deps.clock, c)));
+}
