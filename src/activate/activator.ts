@@ -1,0 +1,36 @@
+import type { Call } from "../util/async.ts";
+
+/** A release in its directory, ready to be made the current one. */
+export interface StagedArtifact {
+  readonly tag: string;
+  /** The release directory's name. */
+  readonly release: string;
+}
+
+/** What activation lets the deploy do at its two turning points. */
+export interface ActivationSteps {
+  /** `current` leads to the release and the app does not know yet: the after hook's moment. */
+  switched(): Promise<void>;
+  /** The release has proved itself: what is recorded becomes it. */
+  commit(): Promise<void>;
+}
+
+export interface Activation {
+  readonly how: "started" | "restarted" | "placed";
+}
+
+export type ActivatorStatus =
+  | { readonly kind: "idle" }
+  | { readonly kind: "serving"; readonly release: string; readonly pid: number | null }
+  | { readonly kind: "starting"; readonly pid: number }
+  | { readonly kind: "down"; readonly reason: string };
+
+/** Puts releases into use. All or nothing: a failed activation leaves things as they were. */
+export interface Activator extends AsyncDisposable {
+  /** Serves the recorded release at once, before the first poll; null: nothing is recorded. */
+  resume(release: string | null, c: Call): Promise<void>;
+  activate(staged: StagedArtifact, steps: ActivationSteps, c: Call): Promise<Activation>;
+  /** The current release's app in a new process; what has none does nothing. */
+  restart(c: Call): Promise<void>;
+  status(): ActivatorStatus;
+}

@@ -1,0 +1,238 @@
+import { existsSync, rmSync } from "node:fs";
+import { DewyError, toDewyError } from "../errors.ts";
+import { records } from "../events.ts";
+import { duration } from "../log.ts";
+import type { Registry } from "../registry/registry.ts";
+import { artifactKey, type Release } from "../release/release.ts";
+import { type Call, withDeadline } from "../util/async.ts";
+import { decide, gracePeriodMs } from "./decide.ts";
+import { Deploy, type DeployDeps } from "./deploy.ts";
+import type { History } from "./history.ts";
+import { mirrorCurrent, tidyUp } from "./housekeeping.ts";
+import { Reporter } from "./report.ts";
+import { placedByOriginal } from "./takeover.ts";
+import { judge } from "./verdict.ts";
+
+export interface AgentDeps extends DeployDeps {
+  readonly registry: Registry;
+  readonly history: History;
+  /** The state was not there: what lies on disk may tell what runs. */
+  readonly freshState: boolean;
+  readonly cacheDir: string;
+  readonly ownsCache: boolean;
+  readonly keep: number;
+  readonly intervalMs: number;
+  readonly report: boolean;
+  /** `dewy retry` leaves it for the agent to find. */
+  readonly retryRequest: string;
+  /** Work is done, and what follows is waiting. */
+  readonly onQuiet: () => void;
+}
+
+/** What one check came to; a failure has been logged and told already. */
+export type Outcome =
+  | { readonly kind: "deployed"; readonly tag: string }
+  | { readonly kind: "idle" }
+  | { readonly kind: "failed"; readonly failure: DewyError };
+
+const pollDeadlineMs = 5 * 60_000;
+const stuckAfterMs = 15 * 60_000;
+
+/** One host's loop: look what is newest, decide, deploy, tell. */
+export class Agent {
+  readonly #reporter: Reporter;
+  #graceWarned: string | null = null;
+
+  constructor(private readonly deps: AgentDeps) {
+    const registry = deps.report ? deps.registry : null;
+    this.#reporter = new Reporter({ ...deps, registry });
+  }
+
+  /** Cleans up after a crash, takes over what runs, and serves the recorded release before anything is asked. */
+  async begin(c: Call): Promise<void> {
+    const { releases, state, activator, log } = this.deps;
+    releases.recover();
+    rmSync(this.deps.settings.tmpDir, { recursive: true, force: true });
+    if (this.deps.freshState) {
+      const found = await placedByOriginal(releases, this.deps.cacheDir, log, c);
+      if (found !== null) state.learn({ current: found });
+    }
+    if (state.state.attempt !== null) {
+      log.warn("The last deploy was interrupted", { tag: state.state.attempt.tag });
+      state.learn({ attempt: null });
+    }
+    // With the record lost, what is in place is better than nothing.
+    const recorded = this.#restoreRecorded() ?? releases.active();
+    mirrorCurrent(this.deps);
+    try {
+      await activator.resume(recorded, c);
+    } catch (error) {
+      c.signal.throwIfAborted();
+      this.#logFailure(toDewyError(error, "start the recorded release"));
+    }
+  }
+
+  /** Checks until `c` aborts; rejects with its reason. */
+  async run(c: Call): Promise<never> {
+    for (let first = true; ; first = false) {
+      const outcome = await this.tick(c);
+      if (first || outcome.kind === "deployed") this.deps.onQuiet();
+      // A registry that asked for patience, or that is failing, is asked no sooner than it may be.
+      const patienceMs = outcome.kind === "failed" ? (outcome.failure.retryAfterMs ?? 0) : 0;
+      const pauseMs = Math.max(this.deps.intervalMs, this.deps.registry.minIntervalMs(), patienceMs);
+      await this.deps.clock.sleep(pauseMs, c.signal);
+    }
+  }
+
+  /** One check, and the deploy if it finds one. Rejects only when `c` aborts. */
+  async tick(c: Call): Promise<Outcome> {
+    const done = new AbortController();
+    this.#reportIfStuck(AbortSignal.any([c.signal, done.signal]));
+    try {
+      this.#honourRetryRequest();
+      // What the last run or the last tick could not bring home, before another deploy takes its place.
+      await this.#reporter.deliver(c);
+      const outcome = await this.#check(c);
+      if (outcome.kind === "deployed") await this.#reporter.deliver(c);
+      return outcome;
+    } catch (error) {
+      c.signal.throwIfAborted();
+      return this.#failed(null, toDewyError(error, "check for a new release"), c);
+    } finally {
+      done.abort();
+    }
+  }
+
+  async #check(c: Call): Promise<Outcome> {
+    const { registry, state, clock, log } = this.deps;
+    const { release, otherSlot } = await registry.latest(withDeadline(c, pollDeadlineMs));
+    if (otherSlot !== null) log.debug(records.slotMismatch, { tag: otherSlot });
+    if (!this.#isIntact()) this.#restoreRecorded();
+    const now = clock.now();
+    const decision = decide(release, { state: state.state, intact: this.#isIntact(), now });
+    switch (decision.kind) {
+      case "skip":
+        this.#logSkip(decision.reason, release);
+        return { kind: "idle" };
+      case "no-artifact":
+        throw new DewyError("artifact-missing", `release ${decision.tag} has no artifact for this host`, {
+          hint: "publish an archive whose name holds this OS and architecture, or name it with artifact=",
+        });
+      case "deploy":
+        return this.#deploy(new Deploy(decision.release, this.deps), decision.fingerprint, c);
+    }
+  }
+
+  async #deploy(deploy: Deploy, fingerprint: string, c: Call): Promise<Outcome> {
+    const { tag } = deploy.release;
+    await this.#forgetReplaced(deploy, fingerprint, c);
+    try {
+      await deploy.run(c);
+    } catch (error) {
+      c.signal.throwIfAborted();
+      return this.#deployFailed(deploy, fingerprint, toDewyError(error, `deploy ${tag}`), c);
+    }
+    await tidyUp(this.deps, c);
+    return { kind: "deployed", tag };
+  }
+
+  async #deployFailed(deploy: Deploy, fingerprint: string, failure: DewyError, c: Call): Promise<Outcome> {
+    const { state, history, clock, announcer } = this.deps;
+    const { tag } = deploy.release;
+    const { digest } = deploy;
+    const verdict = judge({ tag, digest, fingerprint, failure, now: clock.now() }, state.state);
+    if (verdict.kind === "retry") state.learn({ attempt: null, failure: verdict.failure });
+    else state.learn({ attempt: null, failure: null, quarantine: verdict.quarantine });
+    const outcome = await this.#failed(tag, failure, c);
+    if (verdict.kind === "quarantine") {
+      this.deps.log.warn("Quarantined", { tag, digest, reason: failure.message });
+      await announcer.tell({ kind: "quarantined", tag, digest, reason: failure.message }, c);
+    }
+    try {
+      history.append(deploy.record("failed", failure));
+    } catch (error) {
+      this.#logFailure(toDewyError(error, "write the history"));
+    }
+    return outcome;
+  }
+
+  /** What is published now under a tag must not be hidden by the cached bytes that failed under it. */
+  async #forgetReplaced({ release }: Deploy, fingerprint: string, c: Call): Promise<void> {
+    const { state, cache } = this.deps;
+    const { failure, quarantine } = state.state;
+    const failed = failure === null ? quarantine : [failure, ...quarantine];
+    const replaced = failed.some((entry) => entry.tag === release.tag && entry.fingerprint !== fingerprint);
+    if (replaced)
+      await cache.delete(artifactKey(release.tag, release.artifact.name), c).catch(() => undefined);
+  }
+
+  async #failed(tag: string | null, failure: DewyError, c: Call): Promise<Outcome> {
+    this.#logFailure(failure);
+    const servingTag = this.deps.state.state.current?.tag ?? null;
+    const { message } = failure;
+    await this.deps.announcer.tell(
+      { kind: "failed", tag, message, hint: failure.hint ?? null, servingTag },
+      c,
+    );
+    return { kind: "failed", failure };
+  }
+
+  #logFailure(failure: DewyError): void {
+    this.deps.log.error(records.runFailed, { error: failure.message, hint: failure.hint });
+  }
+
+  #logSkip(reason: string, release: Release | null): void {
+    const { log } = this.deps;
+    if (reason !== "grace") {
+      log.debug(records.skipped, { reason, tag: release?.tag });
+      return;
+    }
+    const attributes = {
+      message: "artifact not found",
+      grace_period: duration(gracePeriodMs),
+      tag: release?.tag,
+    };
+    log.debug(records.withinGrace, attributes);
+    if (this.#graceWarned !== release?.tag)
+      log.warn("Release has no artifact yet; waiting for it", attributes);
+    this.#graceWarned = release?.tag ?? null;
+  }
+
+  #isIntact(): boolean {
+    const { releases, state } = this.deps;
+    return state.state.current !== null && releases.active() === state.state.current.release;
+  }
+
+  /**
+   * A crash between the switch and the commit leaves `current` ahead of the record, a full disk may keep it from
+   * being switched back: the record is what is good.
+   */
+  #restoreRecorded(): string | null {
+    const { releases, state, log } = this.deps;
+    const { current, previous } = state.state;
+    const recorded = [current, previous].find((placed) => placed !== null && releases.has(placed.release));
+    if (recorded === null || recorded === undefined) return null;
+    if (releases.active() !== recorded.release) {
+      log.warn("Restored the recorded release", {
+        tag: recorded.tag,
+        path: releases.pathOf(recorded.release),
+      });
+      releases.switchTo(recorded.release);
+    }
+    return recorded.release;
+  }
+
+  #honourRetryRequest(): void {
+    const { retryRequest, state, log } = this.deps;
+    if (!existsSync(retryRequest)) return;
+    state.update({ quarantine: [], failure: null });
+    rmSync(retryRequest, { force: true });
+    log.info("Retry requested: quarantine lifted");
+  }
+
+  #reportIfStuck(signal: AbortSignal): void {
+    const warn = (): void =>
+      this.deps.log.warn("A check takes unusually long", { after: duration(stuckAfterMs) });
+    void this.deps.clock.sleep(stuckAfterMs, signal).then(warn, () => undefined);
+  }
+}

@@ -1,0 +1,64 @@
+import { closeSync, fchmodSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
+import { DewyError, toDewyError } from "../errors.ts";
+import { tryLock } from "../util/libc.ts";
+
+/**
+ * `.dewy/lock`: one agent a directory. The kernel's lock decides and ends with the process; the text only tells
+ * people who holds it. Fails with `lock-held`.
+ */
+export function acquireLock(path: string, holder: string): Disposable {
+  let fd: number;
+  try {
+    fd = openSync(path, "a+", 0o600);
+  } catch (error) {
+    throw toDewyError(error, `open ${path}`);
+  }
+  // Who may read it may lock it: no other user is to keep an agent from starting.
+  fchmodSync(fd, 0o600);
+  if (!takesLock(fd)) {
+    closeSync(fd);
+    throw new DewyError("lock-held", `another dewy runs in this directory: ${lockHolder(path)}`, {
+      hint: "stop it first, or give this one a directory of its own with --root",
+    });
+  }
+  try {
+    ftruncateSync(fd);
+    writeSync(fd, `${holder}\n`);
+  } catch {
+    // The disk is full: the lock holds all the same.
+  }
+  return { [Symbol.dispose]: () => closeSync(fd) };
+}
+
+/** `dewy status` holds it for a moment to see whether it is free. */
+function takesLock(fd: number): boolean {
+  for (let tries = 0; tries < 5; tries++) {
+    if (tryLock(fd)) return true;
+    Bun.sleepSync(20);
+  }
+  return false;
+}
+
+/** Who took the lock last. */
+export function lockHolder(path: string): string {
+  try {
+    return readFileSync(path, "utf8").trim() || "unknown";
+  } catch {
+    return "unknown";
+  }
+}
+
+/** Whether an agent holds the lock now. */
+export function isLocked(path: string): boolean {
+  let fd: number;
+  try {
+    fd = openSync(path, "r");
+  } catch {
+    return false; // no agent has ever run here
+  }
+  try {
+    return !tryLock(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

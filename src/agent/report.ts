@@ -1,0 +1,48 @@
+import { messageOf, toDewyError } from "../errors.ts";
+import { records } from "../events.ts";
+import type { Log } from "../log.ts";
+import type { Registry } from "../registry/registry.ts";
+import { type Call, withDeadline } from "../util/async.ts";
+import type { History } from "./history.ts";
+import type { StateFile } from "./state.ts";
+
+const reportDeadlineMs = 60_000;
+
+/**
+ * Brings the last deploy into the history and to the registry. It is kept in the state until both have it, so
+ * that a crash or an outage in between loses nothing. What keeps it from either is one WARN: the deploy itself
+ * has succeeded. A registry that refuses it for good is not asked again. Rejects only when `c` aborts.
+ */
+export class Reporter {
+  #warnedOf: string | null = null;
+
+  constructor(
+    private readonly deps: {
+      readonly state: StateFile;
+      readonly history: History;
+      /** null with `--no-report`. */
+      readonly registry: Registry | null;
+      readonly log: Log;
+    },
+  ) {}
+
+  async deliver(c: Call): Promise<void> {
+    const { state, history, registry, log } = this.deps;
+    const record = state.state.unreported;
+    if (record === null) return;
+    try {
+      if (!history.read().some((entry) => entry.id === record.id)) history.append(record);
+      if (registry !== null) {
+        log.debug(records.report, { tag: record.tag });
+        await registry.report(record, withDeadline(c, reportDeadlineMs));
+      }
+    } catch (error) {
+      c.signal.throwIfAborted();
+      if (this.#warnedOf !== record.id)
+        log.warn("Report failed", { error: messageOf(error), tag: record.tag });
+      this.#warnedOf = record.id;
+      if (toDewyError(error, "report").retryable) return;
+    }
+    state.learn({ unreported: null });
+  }
+}

@@ -1,0 +1,150 @@
+import { existsSync, readFileSync, renameSync } from "node:fs";
+import * as v from "valibot";
+import { DewyError, messageOf, toDewyError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Digest } from "../release/release.ts";
+import { writeFileAtomic } from "../util/fs.ts";
+
+const digest = v.custom<Digest>((value) => typeof value === "string" && /^sha256:[0-9a-f]{64}$/.test(value));
+
+const placedSchema = v.object({
+  tag: v.string(),
+  digest: v.nullable(digest),
+  /** The artifact's file name. */
+  artifact: v.string(),
+  /** The release directory's name. */
+  release: v.string(),
+  since: v.string(),
+});
+const quarantinedSchema = v.object({
+  tag: v.string(),
+  digest: v.nullable(digest),
+  /** Of what was published when it failed; another one means something has changed. */
+  fingerprint: v.string(),
+  reason: v.string(),
+  at: v.string(),
+});
+const failureSchema = v.object({
+  tag: v.string(),
+  fingerprint: v.string(),
+  count: v.number(),
+  lastError: v.string(),
+  at: v.string(),
+  nextTryAt: v.string(),
+});
+const attemptSchema = v.object({ id: v.string(), tag: v.string(), startedAt: v.string() });
+const recordSchema = v.object({
+  id: v.string(),
+  host: v.string(),
+  command: v.picklist(["server", "assets", "container"]),
+  tag: v.string(),
+  digest: v.nullable(digest),
+  fromTag: v.nullable(v.string()),
+  startedAt: v.string(),
+  finishedAt: v.string(),
+  durationMs: v.number(),
+  result: v.picklist(["deployed", "failed", "rolled-back"]),
+  error: v.optional(v.string()),
+});
+const stateSchema = v.object({
+  version: v.literal(1),
+  current: v.nullable(placedSchema),
+  /** The last release that was good before the current one. */
+  previous: v.nullable(placedSchema),
+  quarantine: v.array(quarantinedSchema),
+  failure: v.nullable(failureSchema),
+  /** A deploy under way; found at start, it was interrupted. */
+  attempt: v.nullable(attemptSchema),
+  /** The last deploy, until history and registry have it. */
+  unreported: v.nullable(recordSchema),
+  /** The kept releases, by directory name. */
+  releases: v.record(
+    v.string(),
+    v.object({ tag: v.string(), artifact: v.string(), digest: v.nullable(digest) }),
+  ),
+});
+
+export type State = v.InferOutput<typeof stateSchema>;
+export type Placed = v.InferOutput<typeof placedSchema>;
+export type Quarantined = v.InferOutput<typeof quarantinedSchema>;
+export type Failure = v.InferOutput<typeof failureSchema>;
+
+const emptyState: State = {
+  version: 1,
+  current: null,
+  previous: null,
+  quarantine: [],
+  failure: null,
+  attempt: null,
+  unreported: null,
+  releases: {},
+};
+
+/**
+ * `.dewy/state.json`: what runs on this host, and what was learned of the releases. Written as a whole, fsynced
+ * and renamed at each update; it alone decides what is current here.
+ */
+export class StateFile {
+  #state: State;
+
+  private constructor(
+    readonly path: string,
+    state: State,
+  ) {
+    this.#state = state;
+  }
+
+  /** `fresh`: there was no (readable) state, so what lies on disk may tell what runs. */
+  static open(path: string, log: Log): { file: StateFile; fresh: boolean } {
+    if (!existsSync(path)) return { file: new StateFile(path, emptyState), fresh: true };
+    try {
+      return { file: new StateFile(path, readState(path)), fresh: false };
+    } catch (error) {
+      if (error instanceof DewyError) throw error;
+      const aside = `${path}.unreadable`;
+      renameSync(path, aside);
+      log.warn("State not readable; starting from what is on disk", {
+        error: messageOf(error),
+        moved_to: aside,
+      });
+      return { file: new StateFile(path, emptyState), fresh: true };
+    }
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Rejects with `disk-full` or `filesystem`; the old state stays then. */
+  update(changes: Partial<Omit<State, "version">>): void {
+    const next = { ...this.#state, ...changes };
+    try {
+      writeFileAtomic(this.path, `${JSON.stringify(next, null, 2)}\n`, 0o600);
+    } catch (error) {
+      throw toDewyError(error, `write ${this.path}`);
+    }
+    this.#state = next;
+  }
+
+  /** For what this agent knows even when it can't be written: on a full disk it must go on serving. */
+  learn(changes: Partial<Omit<State, "version">>): void {
+    try {
+      this.update(changes);
+    } catch {
+      // The disk is full or gone: the next deploy can't begin and says so.
+      this.#state = { ...this.#state, ...changes };
+    }
+  }
+}
+
+/** Throws on what can't be parsed; a state of a newer dewy is `config-invalid`. */
+export function readState(path: string): State {
+  const content: unknown = JSON.parse(readFileSync(path, "utf8"));
+  const version = v.safeParse(v.object({ version: v.number() }), content);
+  if (version.success && version.output.version > 1) {
+    throw new DewyError("config-invalid", `${path} was written by a newer dewy`, {
+      hint: "run that dewy again, or move the file away to start from what is on disk",
+    });
+  }
+  return v.parse(stateSchema, content);
+}

@@ -1,0 +1,61 @@
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { ReleaseDirectory } from "../activate/release-dir.ts";
+import { digestOfFile } from "../artifact/digest.ts";
+import { currentKey, fileNameOf } from "../cache/key.ts";
+import type { Log } from "../log.ts";
+import { parseArtifactKey } from "../release/release.ts";
+import type { Call } from "../util/async.ts";
+import type { Placed } from "./state.ts";
+
+/**
+ * What the Go original left running here: `current` leads to a release and the cache's `current` key names its
+ * tag and artifact. null when there is nothing, or the two don't belong together: the original writes the key
+ * when it downloads, so a crash before the extraction leaves a key that is ahead of the release.
+ */
+export async function placedByOriginal(
+  releases: ReleaseDirectory,
+  cacheDir: string,
+  log: Log,
+  c: Call,
+): Promise<Placed | null> {
+  const release = releases.active();
+  if (release === null) return null;
+  const key = readKey(join(cacheDir, currentKey));
+  const named = key === null ? null : parseArtifactKey(key);
+  if (key === null || named === null) {
+    log.warn("Release found, but not its version; the newest is deployed", {
+      path: releases.pathOf(release),
+    });
+    return null;
+  }
+  const artifact = join(cacheDir, fileNameOf(key));
+  if (existsSync(artifact) && timeOf(release) + 1000 <= statSync(artifact).mtimeMs) {
+    log.warn("The recorded version was never put in place; it is deployed again", { cache_key: key });
+    return null;
+  }
+  const digest = existsSync(artifact) ? await digestOfFile(artifact, c) : null;
+  log.info("Took over the running version", { tag: named.tag, path: releases.pathOf(release) });
+  return {
+    tag: named.tag,
+    digest,
+    artifact: named.fileName,
+    release,
+    since: new Date(timeOf(release)).toISOString(),
+  };
+}
+
+/** `20240115T103045Z` → milliseconds since 1970. */
+function timeOf(release: string): number {
+  const [, ...parts] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(release) ?? [];
+  const [year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0] = parts.map(Number);
+  return Date.UTC(year, month - 1, day, hour, minute, second);
+}
+
+function readKey(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch {
+    return null; // the original has not been here
+  }
+}

@@ -1,0 +1,134 @@
+import { describe, expect, test } from "bun:test";
+import { decide, gracePeriodMs, retryDelayMs } from "../../src/agent/decide.ts";
+import type { State } from "../../src/agent/state.ts";
+import { fingerprint } from "../../src/release/fingerprint.ts";
+import type { DeployableRelease, Release } from "../../src/release/release.ts";
+
+const now = new Date("2026-11-21T12:00:00Z");
+const minutes = (count: number) => new Date(now.getTime() + count * 60_000);
+
+const artifact = { name: "app.zip", url: "memory:///v2/app.zip", sizeBytes: 1, digest: null, revision: "1" };
+const release: DeployableRelease = { tag: "v2.0.0", createdAt: minutes(-60), artifact, files: [artifact] };
+const waiting: Release = { ...release, artifact: null, files: [] };
+const print = fingerprint(release);
+
+const empty: State = {
+  version: 1,
+  current: null,
+  previous: null,
+  quarantine: [],
+  failure: null,
+  attempt: null,
+  unreported: null,
+  releases: {},
+};
+const placed = (tag: string) => ({
+  tag,
+  digest: null,
+  artifact: "app.zip",
+  release: "20261121T110000Z",
+  since: minutes(-60).toISOString(),
+});
+const quarantined = {
+  tag: "v2.0.0",
+  digest: null,
+  fingerprint: print,
+  reason: "died",
+  at: now.toISOString(),
+};
+const failed = {
+  tag: "v2.0.0",
+  fingerprint: print,
+  count: 1,
+  lastError: "no answer",
+  at: minutes(-1).toISOString(),
+  nextTryAt: minutes(1).toISOString(),
+};
+
+const deploy = { kind: "deploy", release, fingerprint: print } as const;
+const skip = (reason: "no-release" | "current" | "grace" | "quarantined" | "backoff") =>
+  ({ kind: "skip", reason }) as const;
+
+describe("what to do about the newest release", () => {
+  test.each<[string, Release | null, Partial<State>, boolean, ReturnType<typeof decide>]>([
+    ["there is none", null, {}, true, skip("no-release")],
+    ["it is the first", release, {}, false, deploy],
+    ["it is newer", release, { current: placed("v1.0.0") }, true, deploy],
+    ["it is older: the newest was deleted", release, { current: placed("v3.0.0") }, true, deploy],
+    ["it runs", release, { current: placed("v2.0.0") }, true, skip("current")],
+    ["it runs, and has lost its artifact", waiting, { current: placed("v2.0.0") }, true, skip("current")],
+    ["it is recorded, but gone from the disk", release, { current: placed("v2.0.0") }, false, deploy],
+    ["no artifact, just published", { ...waiting, createdAt: minutes(-29) }, {}, true, skip("grace")],
+    ["no artifact, published in the future", { ...waiting, createdAt: minutes(5) }, {}, true, skip("grace")],
+    ["no artifact, published nobody knows when", { ...waiting, createdAt: null }, {}, true, skip("grace")],
+    [
+      "no artifact after the grace period",
+      { ...waiting, createdAt: minutes(-30) },
+      {},
+      true,
+      { kind: "no-artifact", tag: "v2.0.0" },
+    ],
+    ["it is quarantined", release, { quarantine: [quarantined] }, true, skip("quarantined")],
+    [
+      "it is quarantined, and published again since",
+      release,
+      { quarantine: [{ ...quarantined, fingerprint: "other" }] },
+      true,
+      deploy,
+    ],
+    [
+      "another tag is quarantined",
+      release,
+      { quarantine: [{ ...quarantined, tag: "v1.0.0" }] },
+      true,
+      deploy,
+    ],
+    ["it failed and its time has not come", release, { failure: failed }, true, skip("backoff")],
+    [
+      "it failed and its time has come",
+      release,
+      { failure: { ...failed, nextTryAt: now.toISOString() } },
+      true,
+      deploy,
+    ],
+    [
+      "it failed, and was published again",
+      release,
+      { failure: { ...failed, fingerprint: "other" } },
+      true,
+      deploy,
+    ],
+    ["another one failed", release, { failure: { ...failed, tag: "v1.9.0" } }, true, deploy],
+    [
+      "it failed at a time the clock has not reached: it was set back",
+      release,
+      { failure: { ...failed, at: minutes(600).toISOString(), nextTryAt: minutes(601).toISOString() } },
+      true,
+      deploy,
+    ],
+    [
+      "it runs, though it is quarantined",
+      release,
+      { current: placed("v2.0.0"), quarantine: [quarantined] },
+      true,
+      skip("current"),
+    ],
+  ])("%s", (_, newest, state, intact, decision) => {
+    expect(decide(newest, { state: { ...empty, ...state }, intact, now })).toEqual(decision);
+  });
+
+  test("the grace period is 30 minutes", () => {
+    expect(gracePeriodMs).toBe(30 * 60_000);
+  });
+});
+
+test.each([
+  [1, 10_000],
+  [2, 20_000],
+  [3, 40_000],
+  [5, 160_000],
+  [6, 300_000],
+  [5000, 300_000],
+])("after %d failures in a row it waits %d ms", (failures, delayMs) => {
+  expect(retryDelayMs(failures)).toBe(delayMs);
+});

@@ -1,0 +1,107 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { obtainArtifact } from "../../src/agent/obtain.ts";
+import { DewyError } from "../../src/errors.ts";
+import type { DeployableRelease, Digest } from "../../src/release/release.ts";
+import { AgentHost } from "../support/agent-host.ts";
+import { archiveOf, artifactName } from "../support/memory-registry.ts";
+
+const c = { signal: new AbortController().signal };
+const digestOf = (bytes: Uint8Array): Digest =>
+  `sha256:${new Bun.CryptoHasher("sha256").update(bytes).digest("hex")}`;
+const good = archiveOf("good");
+const key = `v1.0.0--${artifactName}`;
+
+async function release(host: AgentHost): Promise<DeployableRelease> {
+  const { release: found } = await host.registry.latest(c);
+  if (!found?.artifact) throw new Error("nothing published");
+  return { ...found, artifact: found.artifact };
+}
+
+async function obtain(host: AgentHost, changes: { cache?: ReturnType<AgentHost["deps"]>["cache"] } = {}) {
+  const deps = { ...host.deps(), ...host.deps().settings, ...changes };
+  return obtainArtifact(await release(host), deps, c);
+}
+
+const leftovers = (host: AgentHost) => readdirSync(join(host.root, ".dewy/tmp"));
+
+describe("an artifact", () => {
+  test("is downloaded into the cache once, and comes from there then", async () => {
+    using host = new AgentHost();
+    host.registry.publish("v1.0.0", good, { digest: digestOf(good) });
+    {
+      using first = await obtain(host);
+      expect(first).toMatchObject({ digest: digestOf(good), fromCache: false });
+      expect(readFileSync(first.path)).toEqual(Buffer.from(good));
+      expect(first.path).toEndWith(".zip");
+    }
+    expect(leftovers(host)).toEqual([]);
+    const before = host.registry.opened;
+    using second = await obtain(host);
+    expect(second).toMatchObject({ digest: digestOf(good), fromCache: true });
+    expect(host.registry.opened).toBe(before);
+  });
+
+  test.each<[string, Uint8Array, Parameters<AgentHost["registry"]["publish"]>[2]]>([
+    ["the registry's digest", archiveOf("evil"), { digest: digestOf(good) }],
+    ["a checksum file", archiveOf("evil"), { sums: `${digestOf(good).slice(7)}  ${artifactName}\n` }],
+  ])("that is not what %s says reaches neither the cache nor the disk", async (_, bytes, about) => {
+    using host = new AgentHost();
+    host.registry.publish("v1.0.0", bytes, about);
+    await expect(obtain(host)).rejects.toMatchObject({ code: "digest-mismatch", blame: "release" });
+    expect(existsSync(join(host.cacheDir, key))).toBe(false);
+    expect(leftovers(host)).toEqual([]);
+  });
+
+  test("that went bad in the cache is dropped there and downloaded", async () => {
+    using host = new AgentHost();
+    host.registry.publish("v1.0.0", good, { digest: digestOf(good) });
+    writeFileSync(join(host.cacheDir, key), Buffer.alloc(good.length, 1));
+    using obtained = await obtain(host);
+    expect(obtained).toMatchObject({ digest: digestOf(good), fromCache: false });
+    expect(host.log.at("warn")).toEqual(["Cached artifact not usable; downloading it"]);
+    expect(readFileSync(join(host.cacheDir, key))).toEqual(Buffer.from(good));
+  });
+
+  test("with another size than published is not taken from the cache", async () => {
+    using host = new AgentHost();
+    host.registry.publish("v1.0.0", good);
+    writeFileSync(join(host.cacheDir, key), "of an earlier publication");
+    using obtained = await obtain(host);
+    expect(obtained).toMatchObject({ digest: digestOf(good), fromCache: false });
+  });
+
+  test("comes although the cache fails in every way", async () => {
+    using host = new AgentHost();
+    host.registry.publish("v1.0.0", good);
+    const broken = async () => {
+      throw new DewyError("network-unreachable", "the cache is down");
+    };
+    const cache = { ...host.deps().cache, fetchFile: broken, putFile: broken, delete: broken };
+    using obtained = await obtain(host, { cache });
+    expect(obtained.digest).toBe(digestOf(good));
+    expect(host.log.at("warn")).toEqual([
+      "Cached artifact not usable; downloading it",
+      "Artifact not cached",
+    ]);
+  });
+
+  test("with a name that leads elsewhere stays where work in progress is", async () => {
+    using host = new AgentHost();
+    host.registry.publish("v1.0.0", good);
+    const { artifact, ...rest } = await release(host);
+    const named = { ...rest, artifact: { ...artifact, name: "../../../outside.zip" } };
+    using obtained = await obtainArtifact(named, { ...host.deps(), ...host.deps().settings }, c);
+    expect(obtained.path).toStartWith(join(host.root, ".dewy/tmp/"));
+    expect(existsSync(join(host.root, "outside.zip"))).toBe(false);
+  });
+
+  test("left by a killed agent does not stand in the way", async () => {
+    using host = new AgentHost();
+    host.registry.publish("v1.0.0", good);
+    await Bun.write(join(host.root, ".dewy/tmp", artifactName), "half");
+    using obtained = await obtain(host);
+    expect(obtained.digest).toBe(digestOf(good));
+  });
+});

@@ -1,0 +1,139 @@
+import { describe, expect, test } from "bun:test";
+import type { State } from "../../src/agent/state.ts";
+import { judge } from "../../src/agent/verdict.ts";
+import { DewyError, type ErrorCode } from "../../src/errors.ts";
+
+const now = new Date("2026-11-21T12:00:00Z");
+const good = {
+  tag: "v1.0.0",
+  digest: null,
+  artifact: "app.zip",
+  release: "20261121T110000Z",
+  since: now.toISOString(),
+};
+const state: State = {
+  version: 1,
+  current: good,
+  previous: null,
+  quarantine: [],
+  failure: null,
+  attempt: null,
+  unreported: null,
+  releases: {},
+};
+const attempt = (code: ErrorCode, details = {}) => ({
+  tag: "v2.0.0",
+  digest: null,
+  fingerprint: "print",
+  failure: new DewyError(code, "what failed", details),
+  now,
+});
+
+describe("with a good version serving", () => {
+  test.each<ErrorCode>([
+    "start-failed",
+    "digest-mismatch",
+    "archive-refused",
+    "archive-corrupt",
+    "artifact-too-large",
+  ])("%s is the release's own fault: quarantined", (code) => {
+    expect(judge(attempt(code), state)).toEqual({
+      kind: "quarantine",
+      quarantine: [
+        { tag: "v2.0.0", digest: null, fingerprint: "print", reason: "what failed", at: now.toISOString() },
+      ],
+    });
+  });
+
+  test.each<ErrorCode>([
+    "network-unreachable",
+    "network-timeout",
+    "unauthorized",
+    "rate-limited",
+    "http-status",
+    "bad-answer",
+    "disk-full",
+    "filesystem",
+    "hook-failed",
+    "internal",
+  ])("%s is not: tried again later", (code) => {
+    expect(judge(attempt(code), state)).toMatchObject({
+      kind: "retry",
+      delayMs: 10_000,
+      failure: { tag: "v2.0.0", count: 1, nextTryAt: "2026-11-21T12:00:10.000Z", lastError: "what failed" },
+    });
+  });
+});
+
+describe("with nothing to fall back on it is tried again", () => {
+  test.each<[string, State["current"]]>([
+    ["on a fresh host", null],
+    ["when it is the recorded release itself that must be put back", { ...good, tag: "v2.0.0" }],
+  ])("%s", (_, current) => {
+    expect(judge(attempt("start-failed"), { ...state, current }).kind).toBe("retry");
+  });
+});
+
+describe("failures in a row", () => {
+  const failure = {
+    tag: "v2.0.0",
+    fingerprint: "print",
+    count: 3,
+    lastError: "",
+    at: now.toISOString(),
+    nextTryAt: now.toISOString(),
+  };
+
+  test.each([
+    ["of the same release count", failure, 4, 80_000],
+    ["begin anew when it was published again", { ...failure, fingerprint: "other" }, 1, 10_000],
+    ["begin anew with another tag", { ...failure, tag: "v1.9.0" }, 1, 10_000],
+  ])("%s", (_, before, count, delayMs) => {
+    const verdict = judge(attempt("filesystem"), { ...state, failure: before });
+    expect(verdict).toMatchObject({ kind: "retry", delayMs, failure: { count } });
+  });
+
+  test("the other side's wish for more patience is heard, for less is not", () => {
+    expect(judge(attempt("rate-limited", { retryAfterMs: 90_000 }), state)).toMatchObject({
+      delayMs: 90_000,
+    });
+    expect(judge(attempt("rate-limited", { retryAfterMs: 1 }), state)).toMatchObject({ delayMs: 10_000 });
+  });
+});
+
+describe("the quarantine", () => {
+  const entry = (tag: string, digest: `sha256:${string}` | null = null) => ({
+    tag,
+    digest,
+    fingerprint: "old",
+    reason: "",
+    at: now.toISOString(),
+  });
+
+  test("holds a tag and digest once", () => {
+    const verdict = judge(attempt("start-failed"), {
+      ...state,
+      quarantine: [entry("v2.0.0"), entry("v1.9.0")],
+    });
+    if (verdict.kind !== "quarantine") throw new Error(verdict.kind);
+    expect(verdict.quarantine.map(({ tag, fingerprint }) => [tag, fingerprint])).toEqual([
+      ["v1.9.0", "old"],
+      ["v2.0.0", "print"],
+    ]);
+  });
+
+  test("of one tag with other bytes is a second entry", () => {
+    const other = entry("v2.0.0", `sha256:${"a".repeat(64)}`);
+    const verdict = judge(attempt("start-failed"), { ...state, quarantine: [other] });
+    expect(verdict).toMatchObject({ quarantine: [other, { tag: "v2.0.0", digest: null }] });
+  });
+
+  test("forgets the oldest of very many", () => {
+    const quarantine = Array.from({ length: 50 }, (_, index) => entry(`v0.0.${index}`));
+    const verdict = judge(attempt("start-failed"), { ...state, quarantine });
+    if (verdict.kind !== "quarantine") throw new Error(verdict.kind);
+    expect(verdict.quarantine).toHaveLength(50);
+    expect(verdict.quarantine[0]?.tag).toBe("v0.0.1");
+    expect(verdict.quarantine.at(-1)?.tag).toBe("v2.0.0");
+  });
+});

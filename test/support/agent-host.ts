@@ -1,0 +1,154 @@
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Activator, StagedArtifact } from "../../src/activate/activator.ts";
+import { ReleaseDirectory } from "../../src/activate/release-dir.ts";
+import { Agent, type AgentDeps } from "../../src/agent/agent.ts";
+import { Announcer } from "../../src/agent/announce.ts";
+import type { DeploySettings } from "../../src/agent/deploy.ts";
+import { History } from "../../src/agent/history.ts";
+import { StateFile } from "../../src/agent/state.ts";
+import { openFileCache } from "../../src/cache/file.ts";
+import { FakeClock } from "./clock.ts";
+import { MemoryRegistry } from "./memory-registry.ts";
+import { recordingLog, recordingNotifier } from "./recording.ts";
+import { tempDir } from "./temp-dir.ts";
+
+type Changes = Partial<Omit<AgentDeps, "settings">> & { readonly settings?: Partial<DeploySettings> };
+
+/** A working directory with an agent whose world is in this process: registry, clock, people, app. */
+export class AgentHost implements Disposable {
+  readonly #dir = tempDir();
+  readonly root = this.#dir.path;
+  readonly cacheDir = join(this.root, ".dewy/cache");
+  readonly clock = new FakeClock();
+  readonly log = recordingLog();
+  readonly notifier = recordingNotifier();
+  readonly registry = new MemoryRegistry();
+  readonly releases = new ReleaseDirectory(this.root, this.clock);
+  readonly history = new History(join(this.root, ".dewy/history.jsonl"));
+  readonly retryRequest = join(this.root, ".dewy/retry");
+  readonly app = new FakeApp(this.releases);
+
+  constructor() {
+    mkdirSync(this.cacheDir, { recursive: true });
+    mkdirSync(this.releases.path);
+  }
+
+  /** The agent as it is at its start: what it knows is what is on disk. */
+  agent(changes: Changes = {}): Agent {
+    return this.agentOf(this.deps(changes));
+  }
+
+  agentOf(deps: AgentDeps): Agent {
+    return new Agent(deps);
+  }
+
+  deps(changes: Changes = {}): AgentDeps {
+    const { log, clock, releases, registry, history, cacheDir, retryRequest } = this;
+    const { file: state, fresh } = StateFile.open(this.statePath, log);
+    const settings: DeploySettings = {
+      command: "server",
+      root: this.root,
+      host: "web1",
+      env: { PATH: process.env["PATH"] },
+      hooks: { before: null, after: null, onFailure: "continue", timeoutMs: 60_000 },
+      maxArtifactBytes: 1024 * 1024,
+      hasPort: true,
+      tmpDir: join(this.root, ".dewy/tmp"),
+      ...changes.settings,
+    };
+    return {
+      registry,
+      source: registry,
+      cache: openFileCache(cacheDir),
+      cacheDir,
+      ownsCache: true,
+      activator: this.app,
+      releases,
+      state,
+      freshState: fresh,
+      history,
+      announcer: new Announcer(this.notifier, log),
+      clock,
+      log,
+      keep: 7,
+      intervalMs: 10_000,
+      report: true,
+      retryRequest,
+      onStep: () => undefined,
+      onQuiet: () => undefined,
+      ...changes,
+      settings,
+    };
+  }
+
+  get statePath(): string {
+    return join(this.root, ".dewy/state.json");
+  }
+
+  /** What is on disk, not what an agent remembers. */
+  get state() {
+    return StateFile.open(this.statePath, this.log).file.state;
+  }
+
+  /** What the release that `current` leads to says of itself; null: it leads nowhere. */
+  get current(): string | null {
+    try {
+      return readFileSync(join(this.root, "current/VERSION"), "utf8");
+    } catch {
+      return null;
+    }
+  }
+
+  /** The kinds of what people were told. */
+  get told(): string[] {
+    return this.notifier.events.map(({ kind }) => kind);
+  }
+
+  [Symbol.dispose](): void {
+    this.#dir[Symbol.dispose]();
+  }
+}
+
+/** Activates as the real ones do; whether a release starts is up to the test. */
+export class FakeApp implements Activator {
+  /** Asked between the after hook and the commit; what it answers, the start fails with. */
+  startFailure: (staged: StagedArtifact) => Error | null = () => null;
+  readonly resumed: (string | null)[] = [];
+  resumeFailure: Error | null = null;
+
+  constructor(private readonly releases: ReleaseDirectory) {}
+
+  async resume(release: string | null) {
+    this.resumed.push(release);
+    if (this.resumeFailure !== null) throw this.resumeFailure;
+  }
+
+  async activate(
+    staged: StagedArtifact,
+    steps: { switched(): Promise<void>; commit(): Promise<void> },
+    c: { signal: AbortSignal },
+  ) {
+    const before = this.releases.linkTarget();
+    this.releases.switchTo(staged.release);
+    try {
+      await steps.switched();
+      c.signal.throwIfAborted();
+      const failure = this.startFailure(staged);
+      if (failure !== null) throw failure;
+      await steps.commit();
+    } catch (error) {
+      this.releases.restoreLink(before);
+      throw error;
+    }
+    return { how: before === null ? "started" : "restarted" } as const;
+  }
+
+  async restart() {}
+
+  status() {
+    return { kind: "idle" } as const;
+  }
+
+  async [Symbol.asyncDispose]() {}
+}
