@@ -1,0 +1,73 @@
+/** Runs the checks side by side and adds up what they counted; ./scripts/test does the set-up before. */
+import { Glob } from "bun";
+
+interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+interface Check {
+  readonly name: string;
+  readonly command: readonly string[];
+  /** Without one the exit code is a single test. */
+  readonly count?: (output: string) => Counts;
+}
+
+const files = [...new Glob("test/**/*.test.ts").scanSync(".")].sort();
+const endToEnd = files.filter((file) => file.startsWith("test/e2e/"));
+const others = files.filter((file) => !file.startsWith("test/e2e/"));
+
+/** The second lane waits for agents most of its time, the first one computes. */
+const lanes: readonly (readonly Check[])[] = [
+  [
+    { name: "types", command: ["bun", "run", "--silent", "check"] },
+    { name: "lint", command: ["bun", "run", "--silent", "lint"] },
+    {
+      name: "unit and contract",
+      command: ["bun", "test", ...others.map((file) => `./${file}`)],
+      count: summary,
+    },
+  ],
+  [{ name: "end to end", command: ["bun", "test", ...endToEnd.map((file) => `./${file}`)], count: summary }],
+];
+
+/** The lines `bun test` ends with: ` 12 pass`, ` 1 skip`, ` 0 fail`. */
+function summary(output: string): Counts {
+  const number = (word: string) => Number(new RegExp(`^ *(\\d+) ${word}$`, "m").exec(output)?.[1] ?? 0);
+  return { passed: number("pass"), failed: number("fail"), skipped: number("skip") + number("todo") };
+}
+
+async function run({ name, command, count }: Check): Promise<Counts> {
+  const startedMs = performance.now();
+  const child = Bun.spawn([...command], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, FORCE_COLOR: "0" },
+  });
+  const outputs = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  const code = await child.exited;
+  const output = outputs.join("");
+  const counted = count?.(output) ?? { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
+  // A runner that ended badly without counting a failure (a crash, no test found) is one.
+  const crashed = code !== 0 && counted.failed === 0;
+  const seconds = Math.round((performance.now() - startedMs) / 1000);
+  console.log(`--- ${name}: ${code === 0 ? "ok" : "FAILED"} in ${seconds} s`);
+  console.log(output.replace(/^\(pass\).*\n/gm, "").trim());
+  return crashed ? { ...counted, failed: 1 } : counted;
+}
+
+async function runLane(checks: readonly Check[]): Promise<Counts[]> {
+  const counts: Counts[] = [];
+  for (const check of checks) counts.push(await run(check));
+  return counts;
+}
+
+const all = (await Promise.all(lanes.map(runLane))).flat();
+const total = (key: keyof Counts) => all.reduce((sum, counts) => sum + counts[key], 0);
+const skipped = total("skipped");
+const skipsFail = process.env["CI"] === "true";
+if (skipped > 0) console.log(`${skipped} tests were skipped${skipsFail ? ", which is a failure in CI" : ""}`);
+const failed = total("failed") + (skipsFail ? skipped : 0);
+const shownSkips = skipsFail || skipped === 0 ? "" : `, ${skipped} skipped`;
+console.log(`${total("passed")} passed, ${failed} failed${shownSkips}`);
+process.exit(failed === 0 ? 0 : 1);

@@ -1,0 +1,135 @@
+/** What a person can ask for. A new command is an entry here, its flags in flags.ts and a run in dispatch.ts. */
+export interface CommandSpec {
+  readonly name: string;
+  readonly summary: string;
+  /** What stands behind `dewy <name>`. */
+  readonly usage: string;
+  /** Whether the first positional argument begins the command of the app. */
+  readonly takesApp: boolean;
+  readonly about: string;
+  readonly examples: readonly string[];
+}
+
+export const commands = [
+  {
+    name: "server",
+    summary: "Deploy releases and run them as a service without losing a request",
+    usage: "--registry URL [flags] -- COMMAND [ARG...]",
+    takesApp: true,
+    about:
+      "Watches a registry, unpacks each new release under releases/, points the link `current` at it and " +
+      "restarts COMMAND. dewy holds the listening sockets and hands them over, so no request is lost; the " +
+      "old version serves until the new one has proved itself.",
+    examples: [
+      "dewy server --registry ghr://owner/repo -p 8000 -- ./current/myapp -v",
+      "dewy server --registry file:///srv/releases -p 80,443 -- ./current/myapp",
+      "dewy server --registry ghr://owner/repo -- ./current/worker   # a job worker",
+    ],
+  },
+  {
+    name: "assets",
+    summary: "Deploy releases of files that another program serves",
+    usage: "--registry URL [flags]",
+    takesApp: false,
+    about:
+      "Watches a registry, unpacks each new release under releases/ and points the link `current` at it. " +
+      "Starts no app: use it for static files, and a hook to tell a web server.",
+    examples: [
+      "dewy assets --registry ghr://owner/site --interval 1m",
+      'dewy assets --registry file:///srv/site --after-deploy-hook "./purge-cdn"',
+      "dewy assets --registry ghr://owner/site --once   # one check, then exit",
+    ],
+  },
+  {
+    name: "status",
+    summary: "Show what is deployed here, what is quarantined and why",
+    usage: "[--root DIR] [--json]",
+    takesApp: false,
+    about:
+      "Reads the state under .dewy/ and changes nothing. Works while the agent runs and while it does not.",
+    examples: ["dewy status --root /srv/myapp", "dewy status --json"],
+  },
+  {
+    name: "retry",
+    summary: "Lift the quarantine of failed releases so that they are tried again",
+    usage: "[--root DIR]",
+    takesApp: false,
+    about:
+      "A release that keeps failing is set aside until something changes. This lets the agent try it again.",
+    examples: ["dewy retry --root /srv/myapp"],
+  },
+] as const satisfies readonly CommandSpec[];
+
+export type CommandName = (typeof commands)[number]["name"];
+export const commandNames: readonly CommandName[] = commands.map((command) => command.name);
+
+export function commandSpec(name: CommandName): CommandSpec {
+  const spec = commands.find((command) => command.name === name);
+  if (spec === undefined) throw new Error(`no command ${name}`);
+  return spec;
+}
+
+export function isCommand(word: string): word is CommandName {
+  return commandNames.some((name) => name === word);
+}
+
+interface Variable {
+  readonly name: string;
+  readonly commands: readonly CommandName[];
+  readonly help: string;
+}
+
+const deploying = ["server", "assets"] as const;
+
+/** Environment variables that dewy reads, for the help. */
+export const environment: readonly Variable[] = [
+  {
+    name: "DEWY_CACHEDIR",
+    commands: deploying,
+    help: "where downloads are kept (default .dewy/cache under the root)",
+  },
+  {
+    name: "GH_TOKEN, GITHUB_TOKEN",
+    commands: deploying,
+    help: "token for GitHub, the first one set is used",
+  },
+  {
+    name: "GITHUB_APP_ID, …",
+    commands: deploying,
+    help: "GitHub App: with GITHUB_APP_INSTALLATION_ID and GITHUB_APP_PRIVATE_KEY or …_KEY_PATH",
+  },
+  { name: "GITHUB_API_URL", commands: deploying, help: "GitHub Enterprise (or GITHUB_ENDPOINT)" },
+  {
+    name: "GITHUB_ARTIFACT",
+    commands: deploying,
+    help: "name of the release's file, as artifact= in the URL",
+  },
+  {
+    name: "HTTPS_PROXY, …",
+    commands: deploying,
+    help: "with HTTP_PROXY, NO_PROXY, SSL_CERT_FILE: for every client",
+  },
+  {
+    name: "KILL_OLD_DELAY",
+    commands: ["server"],
+    help: "seconds before the old process is told to stop (default 0; 5 with ENABLE_AUTO_RESTART)",
+  },
+  {
+    name: "ENABLE_AUTO_RESTART",
+    commands: ["server"],
+    help: "1: restart the app every AUTO_RESTART_INTERVAL seconds (default 360)",
+  },
+  {
+    name: "ENVDIR",
+    commands: ["server"],
+    help: "folder of variables (file name = name) read before each start",
+  },
+];
+
+export const exitCodes: readonly (readonly [number, string])[] = [
+  [0, "normal end"],
+  [1, "configuration: a flag, a variable, a lock or a port"],
+  [2, "network or registry"],
+  [3, "files and disk"],
+  [4, "the app, its archive or anything else"],
+];

@@ -1,0 +1,66 @@
+import { type Problem, problemText } from "../config/problem.ts";
+import { DewyError, messageOf } from "../errors.ts";
+import { build, versionLine } from "../version.ts";
+import type { CommandHandlers } from "./dispatch.ts";
+import { commandHelp, overview } from "./help.ts";
+import { readTokens, type Tokens } from "./tokens.ts";
+
+export interface CliIo {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdout: (text: string) => void;
+  readonly stderr: (text: string) => void;
+  readonly commands: CommandHandlers;
+  /** Width of the terminal; help goes up to 100 columns. */
+  readonly columns?: number | undefined;
+  readonly now?: () => Date;
+}
+
+const usageError = 1;
+
+/** Arguments → exit code. Never throws and never ends the process. */
+export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
+  const tokens = readTokens(argv);
+  const { command, request, problems } = tokens;
+  if (request === "run" && command !== null) return runCommand(tokens, io);
+  if (problems.length > 0) return refuse(problems, io);
+  if (request === "version") {
+    const format = tokens.values.get("log-format")?.[0] ?? "text";
+    if (format !== "text" && format !== "json") {
+      return refuse([{ message: `--log-format "${format}" is unknown; write text, json` }], io);
+    }
+    io.stdout(versionLine(build, format, io.now ?? (() => new Date())));
+  } else {
+    io.stdout(command === null ? overview(io.columns) : commandHelp(command, io.columns));
+  }
+  return 0;
+}
+
+async function runCommand(tokens: Tokens, io: CliIo): Promise<number> {
+  if (tokens.command === null) return usageError;
+  try {
+    // Loads citty and the schema, which `dewy --version` has no use for.
+    const { dispatch } = await import("./dispatch.ts");
+    const outcome = await dispatch(tokens.command, { tokens, env: io.env, handlers: io.commands });
+    return "problems" in outcome ? refuse(outcome.problems, io) : outcome.exitCode;
+  } catch (error) {
+    return fail(error, isDebug(tokens), io);
+  }
+}
+
+/** Says everything that is wrong at once, a line each. */
+function refuse(problems: readonly Problem[], io: CliIo): number {
+  for (const line of new Set(problems.map(problemText))) io.stderr(`Error: ${line}\n`);
+  return usageError;
+}
+
+function fail(error: unknown, withStack: boolean, io: CliIo): number {
+  io.stderr(`Error: ${problemText({ message: messageOf(error) })}\n`);
+  if (withStack && error instanceof Error && error.stack !== undefined) io.stderr(`${error.stack}\n`);
+  if (!(error instanceof DewyError)) return 4;
+  if (error.hint !== undefined) io.stderr(`Hint: ${problemText({ message: error.hint })}\n`);
+  return error.exitCode;
+}
+
+function isDebug(tokens: Tokens): boolean {
+  return tokens.values.get("log-level")?.[0]?.toLowerCase() === "debug";
+}

@@ -1,0 +1,220 @@
+import type { Problem } from "../config/problem.ts";
+import { type CommandName, commandNames, commandSpec, isCommand } from "./commands.ts";
+import { type FlagOwner, type FlagSpec, flagByName, flagByShort, flags, flagsOf, ownersOf } from "./flags.ts";
+import { nearest } from "./suggest.ts";
+
+/** The raw arguments, read once and checked against the table of flags. */
+export interface Tokens {
+  readonly command: CommandName | null;
+  /** Whether they ask for the help (of this command or of all), the version, or to run the command. */
+  readonly request: "help" | "version" | "run";
+  /** By flag name, in order; a switch has "true" or "false". Empty for a flag that was written without its value. */
+  readonly values: ReadonlyMap<string, readonly string[]>;
+  /** After an unknown flag nobody knows whether the next word was its value or the first of the app's command. */
+  readonly guessing: boolean;
+  readonly appCommand: readonly string[];
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * Reads the arguments before citty does: citty accepts unknown flags, keeps only the last of a repeated one, takes
+ * the next flag as a value, knows camelCase and merges `--` with what stands before it. Never throws.
+ */
+export function readTokens(argv: readonly string[]): Tokens {
+  return new Reader(argv).read();
+}
+
+class Reader {
+  readonly #argv: readonly string[];
+  readonly #values = new Map<string, string[]>();
+  readonly #problems: Problem[] = [];
+  readonly #appCommand: string[] = [];
+  /** Words behind `dewy help`; null unless that was asked. */
+  #topics: string[] | null = null;
+  #command: CommandName | null = null;
+  #unknownCommand = false;
+  #guessing = false;
+  #at = 0;
+
+  constructor(argv: readonly string[]) {
+    this.#argv = argv;
+  }
+
+  read(): Tokens {
+    while (this.#at < this.#argv.length) {
+      const token = this.#argv[this.#at++] ?? "";
+      if (token === "--") this.#rest(this.#argv.slice(this.#at));
+      else if (token.startsWith("--")) this.#long(token.slice(2));
+      else if (token.length > 1 && token.startsWith("-")) this.#short(token.slice(1));
+      else this.#word(token);
+    }
+    const request = this.#request();
+    if (request === "help") this.#checkTopic();
+    else this.#checkFlags();
+    if (request === "run") this.#checkCommand();
+    return {
+      command: this.#command,
+      request,
+      values: this.#values,
+      guessing: this.#guessing,
+      appCommand: this.#appCommand,
+      problems: this.#problems,
+    };
+  }
+
+  #request(): Tokens["request"] {
+    if (this.#topics !== null || this.#values.get("help")?.includes("true")) return "help";
+    return this.#values.get("version")?.includes("true") ? "version" : "run";
+  }
+
+  /** Who asks for help gets it, whatever else is wrong with the line. */
+  #checkTopic(): void {
+    this.#problems.length = 0;
+    const word = this.#topics?.[0];
+    if (word === undefined) return;
+    if (isCommand(word)) this.#command = word;
+    else this.#problem(`there is no help on "${word}"`, meant(word, commandNames));
+  }
+
+  #problem(message: string, hint?: string): void {
+    this.#problems.push({ message, hint });
+  }
+
+  #long(text: string): void {
+    const equals = text.indexOf("=");
+    const name = equals < 0 ? text : text.slice(0, equals);
+    const flag = flagByName(name);
+    if (flag === undefined) this.#unknown(`--${name}`, name, equals >= 0);
+    else this.#flag(flag, `--${name}`, equals < 0 ? null : text.slice(equals + 1));
+  }
+
+  /** `-p 8000`, `-p=8000`, `-p8000`; no bundles. `-port` is a long flag with a dash missing. */
+  #short(text: string): void {
+    const letter = text[0] ?? "";
+    const word = text.split("=", 1)[0] ?? "";
+    const flag = flagByShort(letter);
+    const looksLong = word.length > 1 && flagByName(word) !== undefined;
+    const bundled = flag?.value === null && text.length > 1 && text[1] !== "=";
+    if (flag === undefined || looksLong || bundled) this.#unknown(`-${word}`, word, text.includes("="));
+    else this.#flag(flag, `-${letter}`, text.length === 1 ? null : text.slice(1).replace(/^=/, ""));
+  }
+
+  #flag(flag: FlagSpec, written: string, attached: string | null): void {
+    const value =
+      flag.value === null ? this.#switchValue(written, attached) : this.#value(flag, written, attached);
+    if (value === null) return;
+    const values = this.#values.get(flag.name) ?? [];
+    this.#values.set(flag.name, [...values, value]);
+    if (values.length > 0 && flag.repeats !== true) {
+      this.#problem(`--${flag.name} is given more than once`, "write it once");
+    }
+  }
+
+  #switchValue(written: string, attached: string | null): string | null {
+    if (attached === null) return "true";
+    if (attached === "true" || attached === "false") return attached;
+    this.#problem(`${written} takes no value but true or false, not "${attached}"`, `write ${written}`);
+    return null;
+  }
+
+  #value(flag: FlagSpec, written: string, attached: string | null): string | null {
+    const next = attached === null ? (this.#argv[this.#at] ?? "") : "";
+    const value = attached ?? this.#nextWord() ?? "";
+    if (value !== "") return value;
+    // An entry all the same: a flag that was written is not also missing.
+    this.#values.set(flag.name, this.#values.get(flag.name) ?? []);
+    const dashed = isFlagLike(next) && next !== "--" && flagByName(next.slice(2)) === undefined;
+    const joined = dashed ? `, or --${flag.name}=VALUE for a value that begins with "-"` : "";
+    this.#problem(`${written} needs a value`, `write --${flag.name} ${flag.value}${joined}`);
+    return null;
+  }
+
+  /** Takes the next token if it can be a value. */
+  #nextWord(): string | undefined {
+    const next = this.#argv[this.#at];
+    if (next === undefined || isFlagLike(next)) return undefined;
+    this.#at++;
+    return next;
+  }
+
+  #unknown(written: string, name: string, hasValue: boolean): void {
+    const close = this.#closest(name);
+    this.#problem(`unknown flag ${written}`, unknownHint(written, name, close));
+    this.#guessing = true;
+    const next = this.#argv[this.#at] ?? "";
+    const isSwitch = close !== null && flagByName(close)?.value === null;
+    const beginsCommand = this.#command === null && (isCommand(next) || next === "help");
+    if (!hasValue && !isSwitch && !beginsCommand) this.#nextWord();
+  }
+
+  /** Flags of this command before those of others. */
+  #closest(name: string): string | null {
+    const own = this.#command === null ? [] : flagsOf(this.#command).map((flag) => flag.name);
+    return (
+      nearest(name, own) ??
+      nearest(
+        name,
+        flags.map((flag) => flag.name),
+      )
+    );
+  }
+
+  #word(token: string): void {
+    if (this.#topics !== null) this.#topics.push(token);
+    else if (this.#command === null) this.#commandWord(token);
+    else if (commandSpec(this.#command).takesApp) {
+      this.#rest(this.#argv.slice(this.#at - 1));
+    } else this.#problem(`unexpected "${token}"`, `dewy ${this.#command} takes flags only`);
+  }
+
+  #commandWord(token: string): void {
+    if (token === "help") this.#topics = [];
+    else if (isCommand(token)) this.#command = token;
+    else if (!this.#unknownCommand) {
+      this.#unknownCommand = true;
+      this.#problem(`unknown command "${token}"`, meant(token, commandNames));
+    }
+  }
+
+  #rest(tokens: readonly string[]): void {
+    this.#appCommand.push(...tokens);
+    this.#at = this.#argv.length;
+  }
+
+  /** Flags may stand before the command, so whose they are is known only now. */
+  #checkFlags(): void {
+    const owner: FlagOwner | null = this.#command ?? (this.#request() === "version" ? "version" : null);
+    if (owner === null) return;
+    for (const name of this.#values.keys()) {
+      const owners = ownersOf(name);
+      if (owners.includes(owner)) continue;
+      const where = owners.filter((other) => other !== "version").join(" and ");
+      const place = owner === "version" ? "does not go with --version" : `is no flag of ${owner}`;
+      this.#problem(`--${name} ${place}`, `it belongs to ${where}`);
+    }
+  }
+
+  #checkCommand(): void {
+    if (this.#command === null) {
+      if (!this.#unknownCommand) this.#problem("no command is given", meant("", commandNames));
+    } else if (!commandSpec(this.#command).takesApp && this.#appCommand.length > 0) {
+      this.#problem(`${this.#command} runs no app`, "remove what stands behind --, or use dewy server");
+    }
+  }
+}
+
+function isFlagLike(token: string): boolean {
+  return token.length > 1 && token.startsWith("-");
+}
+
+function meant(word: string, known: readonly string[]): string {
+  const close = nearest(word, known);
+  return close === null ? `write dewy ${known.join("|")}; see dewy help` : `did you mean ${close}?`;
+}
+
+function unknownHint(written: string, name: string, close: string | null): string {
+  if (!written.startsWith("--") && flagByName(name) !== undefined) return `write --${name}`;
+  const positive = name.startsWith("no-") ? flagByName(name.slice(3)) : undefined;
+  if (positive !== undefined) return `--${positive.name} has no opposite: leave it out`;
+  return close === null ? "see dewy help" : `did you mean --${close}?`;
+}

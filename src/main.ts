@@ -1,0 +1,31 @@
+import { writeSync } from "node:fs";
+import type { CommandHandlers } from "./cli/dispatch.ts";
+import { runCli } from "./cli/root.ts";
+
+/** Arguments → exit code. Commands are loaded when they are asked for: `--version` needs none of them. */
+function write(fd: 1 | 2): (text: string) => void {
+  return (text) => {
+    try {
+      writeSync(fd, text);
+    } catch {
+      // Nobody reads it (EPIPE) or can take it now (EAGAIN): no reason to stop serving.
+    }
+  };
+}
+
+const stdout = write(1);
+const stderr = write(2);
+const { env } = process;
+
+const commands: CommandHandlers = {
+  server: async (config) => (await import("./cli/run.ts")).runAgent(config, { env, stderr }),
+  assets: async (config) => (await import("./cli/run.ts")).runAgent(config, { env, stderr }),
+  status: async ({ root, json }) => (await import("./cli/operator.ts")).showStatus(root, json, stdout),
+  retry: async ({ root }) => (await import("./cli/operator.ts")).requestRetry(root, stdout),
+  checkUrls: async (urls) => (await import("./drivers.ts")).urlChecker(env)(urls),
+};
+
+const columns = process.stdout.isTTY ? process.stdout.columns : undefined;
+void runCli(process.argv.slice(2), { env, stdout, stderr, commands, columns }).then((code) =>
+  process.exit(code),
+);

@@ -1,0 +1,62 @@
+import { describe, expect, test } from "bun:test";
+import { commandNames, commands, environment } from "../../src/cli/commands.ts";
+import { flags, flagsOf } from "../../src/cli/flags.ts";
+import { dewy } from "./support.ts";
+
+const help = async (argv: string[], columns?: number) => {
+  const { code, stdout, errors } = await dewy(argv, { columns });
+  expect({ code, errors }).toEqual({ code: 0, errors: [] });
+  return stdout;
+};
+
+describe("dewy --help", () => {
+  test("names every command, variable and exit code", async () => {
+    const text = await help(["--help"]);
+    for (const command of commands) expect(text).toContain(`  ${command.name.padEnd(6)}  ${command.summary}`);
+    for (const variable of environment) expect(text).toContain(`  ${variable.name}`);
+    for (const code of [0, 1, 2, 3, 4]) expect(text).toMatch(new RegExp(`^  ${code}  \\w`, "m"));
+    expect(await help(["help"])).toBe(text);
+  });
+});
+
+describe.each(commandNames)("dewy help %s", (name) => {
+  test("explains each of its flags once, with its default, and no other", async () => {
+    const lines = (await help(["help", name], 1000)).split("\n");
+    const shown = lines.flatMap((line) => /^ {2}(?:-\w, | {4})(--[a-z-]+)/.exec(line)?.[1] ?? []);
+    expect(shown.toSorted()).toEqual(
+      flagsOf(name)
+        .map((flag) => `--${flag.name}`)
+        .toSorted(),
+    );
+    const text = lines.join(" ").replaceAll(/\s+/g, " ");
+    for (const flag of flagsOf(name)) {
+      expect(text).toContain(flag.help);
+      const fallback = flag.defaultText ?? flag.default;
+      if (fallback !== undefined) expect(text).toContain(`default ${fallback})`);
+    }
+  });
+
+  test("is the same as with --help, before or behind the command", async () => {
+    const text = await help(["help", name]);
+    expect(await help([name, "--help"])).toBe(text);
+    expect(await help(["-h", name])).toBe(text);
+  });
+});
+
+test.each([60, 80, 100, 120])(
+  "no line is wider than a terminal of %p columns, nor than 100",
+  async (columns) => {
+    for (const argv of [["help"], ...commandNames.map((name) => ["help", name])]) {
+      for (const line of (await help(argv, columns)).split("\n")) {
+        // Usage lines and examples are for copying: they are not wrapped, and fit 80 columns.
+        expect(line.length).toBeLessThanOrEqual(line.startsWith("  dewy ") ? 80 : Math.min(100, columns));
+      }
+    }
+  },
+);
+
+test("a name means the same to the reader of arguments, whichever command it is for", () => {
+  const shorts = flags.flatMap((flag) => ("short" in flag ? [flag.short] : []));
+  expect(new Set(shorts).size).toBe(shorts.length);
+  expect(new Set(flags.map((flag) => flag.name)).size).toBe(flags.length);
+});

@@ -1,0 +1,27 @@
+/** An agent that kills itself with SIGKILL at one step of a deploy: `bun dying-agent.ts STEP server …`. */
+import { writeSync } from "node:fs";
+import { runCli } from "../../src/cli/root.ts";
+import { runAgent } from "../../src/cli/run.ts";
+import type { AgentConfig } from "../../src/config/config.ts";
+import { urlChecker } from "../../src/drivers.ts";
+
+const [step, ...argv] = process.argv.slice(2);
+const { env } = process;
+const stdout = (text: string) => void writeSync(1, text);
+const stderr = (text: string) => void writeSync(2, text);
+const run = (config: AgentConfig) =>
+  runAgent(config, {
+    env,
+    stderr,
+    onStep: (passed) => {
+      if (passed === step) process.kill(process.pid, "SIGKILL");
+    },
+  });
+const commands = {
+  server: run,
+  assets: run,
+  status: async () => 0,
+  retry: async () => 0,
+  checkUrls: urlChecker(env),
+};
+void runCli(argv, { env, stdout, stderr, commands }).then((code) => process.exit(code));
