@@ -210,8 +210,6 @@ export const flags = [
   },
 ] as const satisfies readonly FlagSpec[];
 
-export type FlagName = (typeof flags)[number]["name"];
-
 const all: readonly FlagSpec[] = flags;
 
 /**

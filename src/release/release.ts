@@ -29,12 +29,6 @@ export interface DeployableRelease extends Release {
   readonly artifact: ReleaseFile;
 }
 
-/** What identifies what runs, was tried or is refused: a tag and the digest of the artifact's bytes. */
-export interface ReleaseId {
-  readonly tag: string;
-  readonly digest: Digest | null;
-}
-
 /** The key of an artifact in every cache: `{tag}--{file}`. */
 export function artifactKey(tag: string, fileName: string): string {
   return `${tag}--${fileName}`;

@@ -15,7 +15,7 @@ import {
   streamSocket,
 } from "../util/libc.ts";
 import { type ListenSpec, listenName } from "./listen-spec.ts";
-import { commandName, descriptorOf, listeningInodes, processIds } from "./procfs.ts";
+import { commandName, holdersOf, listeningInodes, processIds } from "./procfs.ts";
 
 /** The kernel cuts it to net.core.somaxconn. */
 const backlog = 4096;
@@ -158,7 +158,7 @@ function listenError(spec: ListenSpec, error: unknown): DewyError {
 
 function heldBy(spec: ListenSpec): string {
   const inodes = listeningInodes(spec);
-  const holders = processIds().filter((pid) => inodes.some((inode) => descriptorOf(pid, inode) !== null));
+  const holders = holdersOf(inodes, processIds());
   if (holders.length === 0) return "";
   return ` by ${holders.map((pid) => `pid ${pid} (${commandName(pid)})`).join(", ")}`;
 }

@@ -8,6 +8,7 @@ import { Listener } from "./listener.ts";
 import {
   descriptorOf,
   environment,
+  holdersOf,
   inodesAt,
   listeningInodes,
   processGroup,
@@ -68,7 +69,7 @@ export function spawnedOrphans(root: string): Orphan[] {
  */
 export function foreignOrphan(listen: readonly ListenSpec[], root: string): Orphan | null {
   const inodes = listen.flatMap((spec) => listeningInodes(spec));
-  const holders = processIds().filter((pid) => inodes.some((inode) => descriptorOf(pid, inode) !== null));
+  const holders = holdersOf(inodes, processIds());
   if (holders.length === 0 || !holders.every((pid) => startedFrom(pid, root))) return null;
   const top = holders.find((pid) => !holders.includes(processStat(pid)?.ppid ?? 0));
   const stat = top === undefined ? null : processStat(top);
@@ -117,8 +118,7 @@ export function takeListener(
 
 /** Whether it listens on the port, on whatever address. */
 export function holdsPort(spec: ListenSpec, orphan: Orphan): boolean {
-  const inodes = listeningInodes(spec);
-  return membersOf(orphan).some((pid) => inodes.some((inode) => descriptorOf(pid, inode) !== null));
+  return holdersOf(listeningInodes(spec), membersOf(orphan)).length > 0;
 }
 
 function membersOf(orphan: Orphan): number[] {

@@ -31,6 +31,11 @@ export function bootId(): string {
   return readText("/proc/sys/kernel/random/boot_id")?.trim() ?? "";
 }
 
+/** Which of the processes hold one of the sockets. */
+export function holdersOf(inodes: readonly number[], pids: readonly number[]): number[] {
+  return pids.filter((pid) => inodes.some((inode) => descriptorOf(pid, inode) !== null));
+}
+
 /** How long ago a process was started; /proc counts in hundredths of a second since the boot. */
 export function processAgeMs(startTicks: number): number {
   const sinceBootMs = Number(readText("/proc/uptime")?.split(" ")[0] ?? 0) * 1000;

@@ -79,8 +79,8 @@ export async function extractArchive(
 }
 
 function formatOf(name: string): Format | undefined {
-  const lower = name.toLowerCase();
-  return formats.find((format) => format.suffixes.some((suffix) => lower.endsWith(suffix)));
+  const suffix = archiveSuffixOf(name);
+  return formats.find((format) => format.suffixes.includes(suffix));
 }
 
 /** Somebody's packing went wrong: nobody means to put nothing in place. */
