@@ -81,7 +81,7 @@ describe("signals", () => {
     await agent.logged("Start notification");
     const record = JSON.parse(readFileSync(join(host.root, ".dewy/supervisor.json"), "utf8"));
     const { pid } = record.generations[0];
-    expect(processGroup(pid).length).toBeGreaterThanOrEqual(3);
+    await until("its children are there", () => processGroup(pid).length >= 3);
     expect(await agent.stop()).toBe(0);
     expect(processGroup(pid)).toEqual([]);
   }, 30_000);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { listeningInodes, processGroup } from "../../src/supervisor/procfs.ts";
+import { commandName, listeningInodes, processGroup } from "../../src/supervisor/procfs.ts";
 import { AppHost, groupIsGone, pidOf, shellApps, sleeps } from "../support/app-host.ts";
 import { startLoad } from "../support/load.ts";
 import { until } from "../support/until.ts";
@@ -407,7 +407,9 @@ describe("the end", () => {
     const supervisor = await host.open({ stopTimeoutMs: 300 });
     await supervisor.resume("v1", c);
     const pid = pidOf(supervisor);
-    await until("both are there", () => processGroup(pid).length >= 2);
+    // Only what has become `sleep` has set its trap.
+    const sleeping = () => processGroup(pid).filter((member) => commandName(member) === "sleep");
+    await until("both sleep", () => sleeping().length === 2);
     await supervisor[Symbol.asyncDispose]();
     expect(groupIsGone(pid)).toBe(true);
     expect(host.log.at("warn")).toEqual(["Server killed: it did not stop in time"]);
