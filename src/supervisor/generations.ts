@@ -103,6 +103,8 @@ export class Generations {
         hint: "let the app end on SIGTERM, or raise --stop-timeout",
       });
     }
+    // An agent that ends before it has reaped its app leaves a zombie to pid 1, and some never reap.
+    await Promise.race([generation.exited, this.deps.clock.sleep(1000, never.signal)]);
     this.#alive.delete(generation);
     this.#note();
   }

@@ -2,14 +2,14 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openListener } from "../../src/supervisor/listener.ts";
-import { processGroup } from "../../src/supervisor/procfs.ts";
+import { processGroup, processStat } from "../../src/supervisor/procfs.ts";
 import { runDewy } from "../support/dewy.ts";
 import { demoCommand, freePort, TestHost } from "../support/host.ts";
 import { startLoad } from "../support/load.ts";
 import { until } from "../support/until.ts";
 
 const pidOf = (answer: string) => Number(answer.split(" ")[2]);
-const isAlive = (pid: number) => existsSync(`/proc/${pid}`);
+const isAlive = (pid: number) => (processStat(pid)?.state ?? "Z") !== "Z";
 
 describe("signals", () => {
   test.each([
