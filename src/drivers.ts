@@ -109,7 +109,7 @@ export function urlChecker(env: Environment): CheckUrls {
   return async ({ registry, cache, notifiers: urls, calver }) => {
     const host = { slot: null, calver };
     const problems = await Promise.all([
-      registry === null ? null : problemWith(() => readRegistry(registry, host, env)),
+      registry === null ? null : problemWith(() => readArchiveRegistry(registry, host, env)),
       cache === null ? null : problemWith(() => readCache(cache)),
       ...urls.map((url) => problemWith(() => readNotifier(url))),
     ]);
@@ -117,7 +117,7 @@ export function urlChecker(env: Environment): CheckUrls {
   };
 }
 
-export async function readRegistry(url: string, host: HostSelection, env: Environment) {
+export async function readArchiveRegistry(url: string, host: HostSelection, env: Environment) {
   const driver = await driverOf("--registry", registries, url);
   return driver(new URL(url), host, env);
 }

@@ -7,13 +7,13 @@ export type DeployEvent =
   | { readonly kind: "agent-started"; readonly version: string; readonly command: Command }
   | { readonly kind: "agent-stopping"; readonly reason: string }
   | { readonly kind: "deploying"; readonly tag: string; readonly command: Command }
-  | { readonly kind: "downloaded"; readonly tag: string }
+  | { readonly kind: "downloaded" | "pulled"; readonly tag: string }
   | {
       readonly kind: "deployed";
       readonly tag: string;
       readonly fromTag: string | null;
       readonly durationMs: number;
-      readonly how: "started" | "restarted" | "placed";
+      readonly how: "started" | "restarted" | "placed" | "rolled";
       readonly hasPort: boolean;
     }
   | { readonly kind: "hook"; readonly hook: "before" | "after"; readonly result: HookResult }

@@ -5,7 +5,7 @@ import {
   type DriverDeps,
   openNotifiers,
   readCache,
-  readRegistry,
+  readArchiveRegistry,
   schemes,
   urlChecker,
 } from "../src/drivers.ts";
@@ -27,7 +27,7 @@ const deps: DriverDeps = {
 
 describe("opening by URL", () => {
   test.each(["file:///srv/releases", "ghr://owner/repo"])("%s is a registry", async (url) => {
-    const { registry, source } = (await readRegistry(url, host, {}))(deps);
+    const { registry, source } = (await readArchiveRegistry(url, host, {}))(deps);
     expect(source.open).toBeFunction();
     await registry[Symbol.asyncDispose]();
   });
@@ -48,7 +48,7 @@ describe("opening by URL", () => {
     using dir = tempDir();
     const path = join(dir.path, "not-there");
     await readCache(`file://${path}`);
-    await readRegistry(`file://${path}`, host, {});
+    await readArchiveRegistry(`file://${path}`, host, {});
     expect(existsSync(path)).toBe(false);
   });
 
@@ -91,7 +91,7 @@ describe("what is wrong with the URLs", () => {
   });
 
   test("an unknown scheme is answered with the known ones", async () => {
-    await expect(readRegistry("svn://host/path", host, {})).rejects.toMatchObject({
+    await expect(readArchiveRegistry("svn://host/path", host, {})).rejects.toMatchObject({
       code: "config-invalid",
       message: "--registry: the scheme svn:// is not known",
       hint: `write one of ${schemes.registry.map((name) => `${name}://`).join(", ")}`,

@@ -1,4 +1,5 @@
 import type { Call } from "../util/async.ts";
+import type { Activation, DeliveryStatus } from "./delivery.ts";
 
 /** A release in its directory, ready to be made the current one. */
 export interface StagedArtifact {
@@ -15,22 +16,12 @@ export interface ActivationSteps {
   commit(): Promise<void>;
 }
 
-export interface Activation {
-  readonly how: "started" | "restarted" | "placed";
-}
-
-export type ActivatorStatus =
-  | { readonly kind: "idle" }
-  | { readonly kind: "serving"; readonly release: string; readonly pid: number | null }
-  | { readonly kind: "starting"; readonly pid: number }
-  | { readonly kind: "down"; readonly reason: string };
-
-/** Puts releases into use. All or nothing: a failed activation leaves things as they were. */
+/** Puts release directories into use. All or nothing: a failed activation leaves things as they were. */
 export interface Activator extends AsyncDisposable {
   /** Serves the recorded release at once, before the first poll; null: nothing is recorded. */
   resume(release: string | null, c: Call): Promise<void>;
   activate(staged: StagedArtifact, steps: ActivationSteps, c: Call): Promise<Activation>;
   /** The current release's app in a new process; what has none does nothing. */
   restart(c: Call): Promise<void>;
-  status(): ActivatorStatus;
+  status(): DeliveryStatus;
 }

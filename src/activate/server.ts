@@ -2,7 +2,8 @@ import { records } from "../events.ts";
 import type { Log } from "../log.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import { unreachable } from "../util/assert.ts";
-import type { Activator, ActivatorStatus } from "./activator.ts";
+import type { Activator } from "./activator.ts";
+import type { DeliveryStatus } from "./delivery.ts";
 import type { ReleaseDirectory } from "./release-dir.ts";
 import { switchCurrent } from "./switch.ts";
 
@@ -43,7 +44,7 @@ export function serverActivator(releases: ReleaseDirectory, supervisor: Supervis
   };
 }
 
-function statusOf({ state }: Supervisor): ActivatorStatus {
+function statusOf({ state }: Supervisor): DeliveryStatus {
   switch (state.kind) {
     case "stopped":
       return { kind: "idle" };

@@ -3,14 +3,12 @@ import { DewyError, toDewyError } from "../errors.ts";
 import { records } from "../events.ts";
 import { duration } from "../log.ts";
 import type { Registry } from "../registry/registry.ts";
-import { artifactKey, type Release } from "../release/release.ts";
+import type { PlacedRelease, Release } from "../release/release.ts";
 import { type Call, withDeadline } from "../util/async.ts";
 import { decide, gracePeriodMs } from "./decide.ts";
 import { Deploy, type DeployDeps } from "./deploy.ts";
 import type { History } from "./history.ts";
-import { mirrorCurrent, tidyUp } from "./housekeeping.ts";
 import { Reporter } from "./report.ts";
-import { placedByOriginal } from "./takeover.ts";
 import { judge } from "./verdict.ts";
 
 export interface AgentDeps extends DeployDeps {
@@ -18,9 +16,6 @@ export interface AgentDeps extends DeployDeps {
   readonly history: History;
   /** The state was not there: what lies on disk may tell what runs. */
   readonly freshState: boolean;
-  readonly cacheDir: string;
-  readonly ownsCache: boolean;
-  readonly keep: number;
   readonly intervalMs: number;
   readonly report: boolean;
   /** `dewy retry` leaves it for the agent to find. */
@@ -50,22 +45,18 @@ export class Agent {
 
   /** Cleans up after a crash, takes over what runs, and serves the recorded release before anything is asked. */
   async begin(c: Call): Promise<void> {
-    const { releases, state, activator, log } = this.deps;
-    releases.recover();
-    rmSync(this.deps.settings.tmpDir, { recursive: true, force: true });
+    const { state, delivery, log } = this.deps;
     if (this.deps.freshState) {
-      const found = await placedByOriginal(releases, this.deps.cacheDir, log, c);
+      const found = await delivery.find(c);
       if (found !== null) state.learn({ current: found });
     }
+    delivery.recover(state.state.current);
     if (state.state.attempt !== null) {
       log.warn("The last deploy was interrupted", { tag: state.state.attempt.tag });
       state.learn({ attempt: null });
     }
-    // With the record lost, what is in place is better than nothing.
-    const recorded = this.#restoreRecorded() ?? releases.active();
-    mirrorCurrent(this.deps);
     try {
-      await activator.resume(recorded, c);
+      await delivery.resume(this.#restore(), c);
     } catch (error) {
       c.signal.throwIfAborted();
       this.#logFailure(toDewyError(error, "start the recorded release"));
@@ -107,7 +98,7 @@ export class Agent {
     const { registry, state, clock, log } = this.deps;
     const { release, otherSlot } = await registry.latest(withDeadline(c, pollDeadlineMs));
     if (otherSlot !== null) log.debug(records.slotMismatch, { tag: otherSlot });
-    if (!this.#isIntact()) this.#restoreRecorded();
+    if (!this.#isIntact()) this.#restore();
     const now = clock.now();
     const decision = decide(release, { state: state.state, intact: this.#isIntact(), now });
     switch (decision.kind) {
@@ -132,7 +123,7 @@ export class Agent {
       c.signal.throwIfAborted();
       return this.#deployFailed(deploy, fingerprint, toDewyError(error, `deploy ${tag}`), c);
     }
-    await tidyUp(this.deps, c);
+    await this.#tidyUp(c);
     return { kind: "deployed", tag };
   }
 
@@ -158,12 +149,20 @@ export class Agent {
 
   /** What is published now under a tag must not be hidden by the cached bytes that failed under it. */
   async #forgetReplaced({ release }: Deploy, fingerprint: string, c: Call): Promise<void> {
-    const { state, cache } = this.deps;
+    const { state, delivery } = this.deps;
     const { failure, quarantine } = state.state;
     const failed = failure === null ? quarantine : [failure, ...quarantine];
     const replaced = failed.some((entry) => entry.tag === release.tag && entry.fingerprint !== fingerprint);
-    if (replaced)
-      await cache.delete(artifactKey(release.tag, release.artifact.name), c).catch(() => undefined);
+    if (replaced) await delivery.forget(release, c);
+  }
+
+  async #tidyUp(c: Call): Promise<void> {
+    const { state, delivery } = this.deps;
+    const left = await delivery.tidyUp(state.state, c);
+    const releases = Object.entries(state.state.releases).filter(([release]) => left.has(release));
+    if (releases.length < Object.keys(state.state.releases).length) {
+      state.learn({ releases: Object.fromEntries(releases) });
+    }
   }
 
   async #failed(tag: string | null, failure: DewyError, c: Call): Promise<Outcome> {
@@ -199,27 +198,14 @@ export class Agent {
   }
 
   #isIntact(): boolean {
-    const { releases, state } = this.deps;
-    return state.state.current !== null && releases.active() === state.state.current.release;
+    const { delivery, state } = this.deps;
+    return state.state.current !== null && delivery.isIntact(state.state.current);
   }
 
-  /**
-   * A crash between the switch and the commit leaves `current` ahead of the record, a full disk may keep it from
-   * being switched back: the record is what is good.
-   */
-  #restoreRecorded(): string | null {
-    const { releases, state, log } = this.deps;
+  #restore(): PlacedRelease | null {
+    const { delivery, state } = this.deps;
     const { current, previous } = state.state;
-    const recorded = [current, previous].find((placed) => placed !== null && releases.has(placed.release));
-    if (recorded === null || recorded === undefined) return null;
-    if (releases.active() !== recorded.release) {
-      log.warn("Restored the recorded release", {
-        tag: recorded.tag,
-        path: releases.pathOf(recorded.release),
-      });
-      releases.switchTo(recorded.release);
-    }
-    return recorded.release;
+    return delivery.restore([current, previous].filter((placed) => placed !== null));
   }
 
   #honourRetryRequest(): void {

@@ -12,6 +12,7 @@ const notices: Partial<Record<DeployEvent["kind"], string>> = {
   "agent-started": records.startNotice,
   "agent-stopping": records.shutdownNotice,
   downloaded: records.downloadNotice,
+  pulled: records.pullNotice,
   restarted: records.restartNotice,
 };
 
@@ -56,7 +57,7 @@ export class Announcer {
 
 function noticeOf(event: DeployEvent): string | undefined {
   if (event.kind !== "deployed") return notices[event.kind];
-  if (event.how === "placed") return undefined;
+  if (event.how === "placed" || event.how === "rolled") return undefined;
   return event.how === "restarted" ? records.restartNotice : records.serverStartNotice;
 }
 

@@ -1,5 +1,5 @@
 import { fingerprint } from "../release/fingerprint.ts";
-import type { DeployableRelease, Release } from "../release/release.ts";
+import type { DeployableRelease, PlacedRelease, Release } from "../release/release.ts";
 import type { Failure, State } from "./state.ts";
 
 /** How long after its creation a release may still lack its artifact without anybody being told. */
@@ -14,7 +14,7 @@ export type SkipReason = "no-release" | "current" | "grace" | "quarantined" | "b
 
 interface Situation {
   readonly state: State;
-  /** The recorded release's directory is there and `current` leads to it. */
+  /** The recorded release is in place. */
   readonly intact: boolean;
   readonly now: Date;
 }
@@ -22,7 +22,9 @@ interface Situation {
 /** What to do about the newest release that the registry offers this host. */
 export function decide(release: Release | null, { state, intact, now }: Situation): Decision {
   if (release === null) return { kind: "skip", reason: "no-release" };
-  if (intact && state.current?.tag === release.tag) return { kind: "skip", reason: "current" };
+  if (intact && state.current !== null && isSame(release, state.current)) {
+    return { kind: "skip", reason: "current" };
+  }
   const { artifact } = release;
   if (artifact === null) {
     const ageMs = release.createdAt === null ? 0 : now.getTime() - release.createdAt.getTime();
@@ -39,6 +41,10 @@ export function decide(release: Release | null, { state, intact, now }: Situatio
     return { kind: "skip", reason: "backoff" };
   }
   return { kind: "deploy", release: deployable, fingerprint: print };
+}
+
+function isSame({ tag, moving, artifact }: Release, current: PlacedRelease): boolean {
+  return tag === current.tag && (moving !== true || artifact === null || artifact.digest === current.digest);
 }
 
 /** A clock that was set back must not make a wait of seconds one of years. */

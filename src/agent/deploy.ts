@@ -1,17 +1,12 @@
-import type { Activator } from "../activate/activator.ts";
-import type { ReleaseDirectory } from "../activate/release-dir.ts";
-import { extractArchive } from "../artifact/extract/extract.ts";
-import type { Cache } from "../cache/cache.ts";
+import type { Activation, Delivery, ObtainedRelease } from "../activate/delivery.ts";
 import { DewyError } from "../errors.ts";
-import { type Command, records } from "../events.ts";
+import type { Command } from "../events.ts";
 import { duration, type Log } from "../log.ts";
 import type { DeployableRelease, DeployRecord, Digest } from "../release/release.ts";
-import type { ArtifactSource } from "../release/source.ts";
-import { type Call, withDeadline } from "../util/async.ts";
+import type { Call } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
 import { type Announcer, describeFailure } from "./announce.ts";
 import { runHook } from "./hooks.ts";
-import { type ObtainedArtifact, obtainArtifact } from "./obtain.ts";
 import type { StateFile } from "./state.ts";
 
 export interface DeploySettings {
@@ -25,18 +20,12 @@ export interface DeploySettings {
     readonly onFailure: "continue" | "abort";
     readonly timeoutMs: number;
   };
-  readonly maxArtifactBytes: number;
   readonly hasPort: boolean;
-  /** For work in progress, on the file system of the releases. */
-  readonly tmpDir: string;
 }
 
 export interface DeployDeps {
   readonly settings: DeploySettings;
-  readonly source: ArtifactSource;
-  readonly cache: Cache;
-  readonly releases: ReleaseDirectory;
-  readonly activator: Activator;
+  readonly delivery: Delivery;
   readonly state: StateFile;
   readonly announcer: Announcer;
   readonly clock: Clock;
@@ -57,9 +46,6 @@ export const deploySteps = [
   "committed",
 ] as const;
 export type DeployStep = (typeof deploySteps)[number];
-
-const maxFilesInRelease = 1_000_000;
-const extractDeadlineMs = 60 * 60_000;
 
 /** One try at one release. What is known of it at its end, good or bad, becomes the record. */
 export class Deploy {
@@ -85,39 +71,32 @@ export class Deploy {
 
   /** From the registry to the new release serving. All of it happens or, seen from outside, nothing. */
   async run(c: Call): Promise<DeployRecord> {
-    const { activator, releases, state, announcer, settings, onStep } = this.deps;
+    const { state, announcer, settings, onStep } = this.deps;
     state.update({
       attempt: { id: this.#id, tag: this.release.tag, startedAt: this.#startedAt.toISOString() },
     });
     onStep("begun");
     await announcer.tell({ kind: "deploying", tag: this.release.tag, command: settings.command }, c);
 
-    using artifact = await this.#obtain(c);
+    using obtained = await this.#obtain(c);
     onStep("obtained");
-    await this.#hook("before", c);
+    await this.#hook("before", "", c);
     onStep("before-hook");
-    const release = await this.#stage(artifact, c);
-    try {
-      onStep("staged");
-      const steps = {
-        switched: async () => {
-          onStep("switched");
-          await this.#hook("after", c);
-          onStep("after-hook");
-        },
-        commit: async () => {
-          onStep("proved");
-          this.#commit(release);
-          onStep("committed");
-        },
-      };
-      const { how } = await activator.activate({ tag: this.release.tag, release }, steps, c);
-      await this.#announceSuccess(how, c);
-    } catch (error) {
-      // What has been committed stands, whatever happens after it; what `current` leads to is never pulled away.
-      if (state.state.current?.release !== release && releases.active() !== release) releases.remove(release);
-      throw error;
-    }
+    const steps = {
+      staged: () => onStep("staged"),
+      switched: async (directory: string | null) => {
+        onStep("switched");
+        await this.#hook("after", directory ?? "", c);
+        onStep("after-hook");
+      },
+      commit: async (release: string) => {
+        onStep("proved");
+        this.#commit(release);
+        onStep("committed");
+      },
+    };
+    const { how } = await obtained.deliver(steps, c);
+    await this.#announceSuccess(how, c);
     return this.record("deployed");
   }
 
@@ -138,15 +117,15 @@ export class Deploy {
     };
   }
 
-  async #obtain(c: Call): Promise<ObtainedArtifact> {
-    const { settings, announcer, state } = this.deps;
-    const artifact = await obtainArtifact(this.release, { ...this.deps, ...settings }, c);
-    this.#digest = artifact.digest;
+  async #obtain(c: Call): Promise<ObtainedRelease> {
+    const { delivery, announcer, state } = this.deps;
+    const obtained = await delivery.obtain(this.release, c);
+    this.#digest = obtained.digest;
     const known = state.state.quarantine.find(
-      ({ tag, digest }) => tag === this.release.tag && digest === artifact.digest,
+      ({ tag, digest }) => tag === this.release.tag && digest === obtained.digest,
     );
     if (known !== undefined) {
-      artifact[Symbol.dispose]();
+      obtained[Symbol.dispose]();
       throw new DewyError(
         "start-failed",
         `published again with the same content that failed before: ${known.reason}`,
@@ -155,12 +134,12 @@ export class Deploy {
         },
       );
     }
-    if (!artifact.fromCache) await announcer.tell({ kind: "downloaded", tag: this.release.tag }, c);
-    return artifact;
+    if (obtained.fetched) await announcer.tell({ kind: delivery.arrival, tag: this.release.tag }, c);
+    return obtained;
   }
 
-  async #hook(which: "before" | "after", c: Call): Promise<void> {
-    const { settings, announcer, clock, releases } = this.deps;
+  async #hook(which: "before" | "after", directory: string, c: Call): Promise<void> {
+    const { settings, announcer, clock } = this.deps;
     const command = settings.hooks[which];
     if (command === null) return;
     const env = {
@@ -168,7 +147,7 @@ export class Deploy {
       DEWY_TAG: this.release.tag,
       DEWY_PREVIOUS_TAG: this.#fromTag ?? "",
       DEWY_ARTIFACT: this.release.artifact.name,
-      DEWY_RELEASE_DIR: which === "after" ? releases.pathOf(releases.active() ?? "") : "",
+      DEWY_RELEASE_DIR: directory,
       DEWY_COMMAND: settings.command,
     };
     const { timeoutMs, onFailure } = settings.hooks;
@@ -180,19 +159,6 @@ export class Deploy {
         hint: "the deploy was given up because of --hook-failure abort; dewy tries again by itself",
       });
     }
-  }
-
-  async #stage(artifact: ObtainedArtifact, c: Call): Promise<string> {
-    const { releases, log, settings } = this.deps;
-    const limits = { maxBytes: settings.maxArtifactBytes * 8, maxEntries: maxFilesInRelease };
-    const release = await releases.stage(
-      async (intoDir, call) => {
-        await extractArchive(artifact.path, intoDir, limits, call);
-      },
-      withDeadline(c, extractDeadlineMs),
-    );
-    log.info(records.extract, { path: releases.pathOf(release) });
-    return release;
   }
 
   /** Only here does the recorded version change. */
@@ -217,7 +183,7 @@ export class Deploy {
     });
   }
 
-  async #announceSuccess(how: "started" | "restarted" | "placed", c: Call): Promise<void> {
+  async #announceSuccess(how: Activation["how"], c: Call): Promise<void> {
     const { announcer, settings, clock, log } = this.deps;
     const durationMs = clock.monotonicMs() - this.#startedMs;
     const { tag } = this.release;

@@ -2,17 +2,15 @@ import { existsSync, readFileSync, renameSync } from "node:fs";
 import * as v from "valibot";
 import { DewyError, messageOf, toDewyError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { Digest } from "../release/release.ts";
+import type { Digest, PlacedRelease } from "../release/release.ts";
 import { writeFileAtomic } from "../util/fs.ts";
 
 const digest = v.custom<Digest>((value) => typeof value === "string" && /^sha256:[0-9a-f]{64}$/.test(value));
 
-const placedSchema = v.object({
+const placedSchema: v.GenericSchema<PlacedRelease> = v.object({
   tag: v.string(),
   digest: v.nullable(digest),
-  /** The artifact's file name. */
   artifact: v.string(),
-  /** The release directory's name. */
   release: v.string(),
   since: v.string(),
 });
@@ -57,7 +55,7 @@ const stateSchema = v.object({
   attempt: v.nullable(attemptSchema),
   /** The last deploy, until history and registry have it. */
   unreported: v.nullable(recordSchema),
-  /** The kept releases, by directory name. */
+  /** The kept releases, by their name on this host. */
   releases: v.record(
     v.string(),
     v.object({ tag: v.string(), artifact: v.string(), digest: v.nullable(digest) }),
@@ -65,7 +63,6 @@ const stateSchema = v.object({
 });
 
 export type State = v.InferOutput<typeof stateSchema>;
-export type Placed = v.InferOutput<typeof placedSchema>;
 export type Quarantined = v.InferOutput<typeof quarantinedSchema>;
 export type Failure = v.InferOutput<typeof failureSchema>;
 

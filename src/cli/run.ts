@@ -1,31 +1,25 @@
 import { hostname } from "node:os";
-import type { Activator } from "../activate/activator.ts";
-import { assetsActivator } from "../activate/assets.ts";
-import { ReleaseDirectory } from "../activate/release-dir.ts";
-import { serverActivator } from "../activate/server.ts";
 import { Agent, type AgentDeps } from "../agent/agent.ts";
 import { Announcer } from "../agent/announce.ts";
 import type { DeployStep } from "../agent/deploy.ts";
 import { History } from "../agent/history.ts";
 import { acquireLock } from "../agent/lock.ts";
 import { StateFile } from "../agent/state.ts";
-import { prepareCacheDirectory } from "../cache/directory.ts";
-import type { AgentConfig, ServerConfig } from "../config/config.ts";
-import { type DriverDeps, openNotifiers, readCache, readRegistry } from "../drivers.ts";
+import type { AgentConfig } from "../config/config.ts";
+import { type DriverDeps, openNotifiers } from "../drivers.ts";
 import { toDewyError } from "../errors.ts";
 import { records } from "../events.ts";
 import { HttpClient } from "../http/client.ts";
 import { createLog, type Log } from "../log.ts";
 import { thisPlatform } from "../release/platform.ts";
-import { unspellable } from "../supervisor/command.ts";
-import { RecordFile } from "../supervisor/record.ts";
-import { Supervisor } from "../supervisor/supervisor.ts";
 import type { Call } from "../util/async.ts";
 import { isWritable } from "../util/libc.ts";
 import { releaseIdleMemory } from "../util/memory.ts";
 import { systemClock } from "../util/time.ts";
 import { build } from "../version.ts";
-import { type Layout, prepareLayout } from "./layout.ts";
+import { openArchives } from "./archives.ts";
+import { prepareLayout } from "./layout.ts";
+import type { AgentParts } from "./parts.ts";
 import { AgentSignals, restartPeriodically } from "./signals.ts";
 
 export interface RunOptions {
@@ -49,9 +43,9 @@ export async function runAgent(config: AgentConfig, options: RunOptions): Promis
   try {
     const deps = await openAgent(config, options, log, open, stop);
     const agent = new Agent(deps);
-    stop.restarts(deps.activator, deps.announcer, log);
+    stop.restarts(deps.delivery, deps.announcer, log);
     if (config.command === "server" && config.autoRestartMs !== null) {
-      void restartPeriodically(deps.activator, config.autoRestartMs, deps, stop);
+      void restartPeriodically(deps.delivery, config.autoRestartMs, deps, stop);
     }
     return config.once ? await once(agent, deps, stop) : await forever(agent, deps.announcer, config, stop);
   } catch (error) {
@@ -93,7 +87,6 @@ async function openAgent(
   const { env } = options;
   const clock = systemClock;
   const layout = prepareLayout(config.root);
-  const { root } = layout;
   open.use(
     acquireLock(
       layout.lock,
@@ -102,81 +95,32 @@ async function openAgent(
   );
   const http = new HttpClient({ clock, log, userAgent: `dewy/${build.version}`, env });
   const drivers: DriverDeps = { platform: thisPlatform(), http, clock, log };
-  const cacheOptions = await readCache(config.cache);
-  const cacheDir = prepareCacheDirectory(cacheOptions.directory ?? config.cacheDir, root, log);
-  const { registry, source } = (await readRegistry(config.registry, config, env))(drivers);
   const { file: state, fresh } = StateFile.open(layout.state, log);
-  const releases = new ReleaseDirectory(root, clock);
   const announcer = new Announcer(open.use(await openNotifiers(config.notifiers, drivers)), log);
   const currentTag = () => state.state.current?.tag ?? null;
+  const parts: AgentParts = { drivers, layout, env, announcer, clock, log, currentTag, open };
+  const { registry, delivery } = await openArchives(config, parts, c);
   return {
-    registry: open.use(registry),
-    source,
-    cache: open.use(cacheOptions.open(cacheDir, log)),
-    cacheDir,
-    ownsCache: cacheOptions.ownsArtifacts,
-    activator: open.use(
-      await openActivator(config, { releases, announcer, layout, env, log, currentTag }, c),
-    ),
-    releases,
+    registry,
+    delivery,
     state,
     freshState: fresh,
     history: new History(layout.history),
     announcer,
     clock,
     log,
-    keep: config.keep,
     intervalMs: config.intervalMs,
     report: config.report,
     retryRequest: layout.retryRequest,
     settings: {
       command: config.command,
-      root,
+      root: layout.root,
       host: hostname(),
       env,
       hooks: config.hooks,
-      maxArtifactBytes: config.maxArtifactBytes,
       hasPort: config.command === "server" && config.ports.length > 0,
-      tmpDir: layout.tmp,
     },
     onStep: options.onStep ?? (() => undefined),
     onQuiet: () => releaseIdleMemory(log),
   };
-}
-
-interface ActivatorParts {
-  readonly releases: ReleaseDirectory;
-  readonly announcer: Announcer;
-  readonly layout: Layout;
-  readonly env: RunOptions["env"];
-  readonly log: Log;
-  readonly currentTag: () => string | null;
-}
-
-/** With `--once` a server's release is only placed. */
-async function openActivator(config: AgentConfig, parts: ActivatorParts, c: Call): Promise<Activator> {
-  if (config.command === "assets" || config.once) return assetsActivator(parts.releases, parts.log);
-  return serverActivator(parts.releases, await openSupervisor(config, parts, c), parts.log);
-}
-
-async function openSupervisor(config: ServerConfig, parts: ActivatorParts, c: Call): Promise<Supervisor> {
-  const { announcer, log, layout, env, currentTag } = parts;
-  const names = unspellable(env);
-  if (names.length > 0 && config.ports.length > 0) {
-    log.warn("The app gets no LISTEN_PID: a variable's name can't pass through a shell", {
-      variables: names,
-      hint: "unset it for dewy if the app takes its sockets by systemd's protocol",
-    });
-  }
-  const options = { ...config, root: layout.root, command: config.appCommand, listen: config.ports, env };
-  const deps = {
-    clock: systemClock,
-    log,
-    record: new RecordFile(layout.supervisor),
-    onCrash: ({ reason, delayMs }: { reason: string; delayMs: number }) => {
-      log.error("Server died", { error: reason, tag: currentTag(), restart_in_ms: delayMs });
-      void announcer.tell({ kind: "crashed", tag: currentTag(), reason, delayMs }, c);
-    },
-  };
-  return Supervisor.open(options, deps, c);
 }

@@ -1,4 +1,4 @@
-import type { Activator } from "../activate/activator.ts";
+import type { Delivery } from "../activate/delivery.ts";
 import type { Announcer } from "../agent/announce.ts";
 import { DewyError, toDewyError } from "../errors.ts";
 import type { Log } from "../log.ts";
@@ -8,7 +8,7 @@ import type { Clock } from "../util/time.ts";
 /** What Go calls them, which is how the original's messages name them. */
 const stopSignals = { SIGINT: "interrupt", SIGTERM: "terminated", SIGQUIT: "quit" } as const;
 
-const restartFailed = "Restart failed; the server goes on as it was";
+const restartFailed = "Restart failed; the app goes on as it was";
 
 type RestartSignal = "SIGHUP" | "SIGUSR1";
 
@@ -41,10 +41,10 @@ export class AgentSignals implements Disposable {
   }
 
   /** From now on SIGHUP restarts the app; SIGUSR1 too, and people are told. */
-  restarts(activator: Activator, announcer: Announcer, log: Log): void {
+  restarts(delivery: Delivery, announcer: Announcer, log: Log): void {
     this.#restart = async (signal) => {
       try {
-        await activator.restart(this);
+        await delivery.restart(this);
         if (signal === "SIGUSR1") await announcer.tell({ kind: "restarted", signal }, this);
       } catch (error) {
         if (this.signal.aborted) return;
@@ -73,7 +73,7 @@ export class AgentSignals implements Disposable {
 
 /** server-starter's ENABLE_AUTO_RESTART: a new process every so often, for apps that grow old badly. */
 export async function restartPeriodically(
-  activator: Activator,
+  delivery: Delivery,
   everyMs: number,
   deps: { readonly clock: Clock; readonly log: Log },
   c: Call,
@@ -82,7 +82,7 @@ export async function restartPeriodically(
     try {
       await deps.clock.sleep(everyMs, c.signal);
       deps.log.info("Automatic restart");
-      await activator.restart(c);
+      await delivery.restart(c);
     } catch (error) {
       if (c.signal.aborted) return;
       deps.log.error(restartFailed, { error: toDewyError(error, "restart").message });

@@ -13,6 +13,8 @@ export function messageOf(event: DeployEvent): string {
       return `Deploying ${event.tag} (${event.command})`;
     case "downloaded":
       return `Downloaded artifact for ${event.tag}`;
+    case "pulled":
+      return `Pulled image for ${event.tag}`;
     case "deployed":
       return `${completion(event)}${journey(event)}`;
     case "hook":
@@ -34,6 +36,7 @@ type Deployed = Extract<DeployEvent, { kind: "deployed" }>;
 
 function completion(event: Deployed): string {
   if (event.how === "placed") return `Assets placed for ${event.tag}`;
+  if (event.how === "rolled") return `Container deployed successfully for ${event.tag}`;
   return `Server ${event.how} for ${event.tag}${event.hasPort ? "" : " without port"}`;
 }
 

@@ -17,6 +17,8 @@ export interface ReleaseFile {
 
 export interface Release {
   readonly tag: string;
+  /** The tag is a name that comes to mean other content (`latest`): another digest is another release. */
+  readonly moving?: boolean;
   readonly createdAt: Date | null;
   /** The file for this host; null when the release has none (not yet, while it is being published). */
   readonly artifact: ReleaseFile | null;
@@ -27,6 +29,18 @@ export interface Release {
 /** A release whose artifact is there. */
 export interface DeployableRelease extends Release {
   readonly artifact: ReleaseFile;
+}
+
+/** A release as it was put into use on this host. */
+export interface PlacedRelease {
+  readonly tag: string;
+  readonly digest: Digest | null;
+  /** The artifact's name. */
+  readonly artifact: string;
+  /** Its name on this host: of its directory, or of its containers' deployment. */
+  readonly release: string;
+  /** ISO 8601. */
+  readonly since: string;
 }
 
 /** The key of an artifact in every cache: `{tag}--{file}`. */

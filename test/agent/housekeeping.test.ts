@@ -76,7 +76,7 @@ describe("after a deploy", () => {
     const agent = host.agent({
       keep: 1,
       cache: {
-        ...host.deps().cache,
+        ...host.archiveDeps().cache,
         list: () => {
           throw new Error("the cache is gone");
         },

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Activator, StagedArtifact } from "../../src/activate/activator.ts";
+import { ArchiveDelivery, type ArchiveDeps } from "../../src/activate/archive.ts";
 import { ReleaseDirectory } from "../../src/activate/release-dir.ts";
 import { Agent, type AgentDeps } from "../../src/agent/agent.ts";
 import { Announcer } from "../../src/agent/announce.ts";
@@ -13,7 +14,10 @@ import { MemoryRegistry } from "./memory-registry.ts";
 import { recordingLog, recordingNotifier } from "./recording.ts";
 import { tempDir } from "./temp-dir.ts";
 
-type Changes = Partial<Omit<AgentDeps, "settings">> & { readonly settings?: Partial<DeploySettings> };
+type Changes = Partial<Omit<AgentDeps, "settings" | "delivery">> &
+  Partial<Pick<ArchiveDeps, "keep" | "ownsCache" | "cache">> & {
+    readonly settings?: Partial<DeploySettings>;
+  };
 
 /** A working directory with an agent whose world is in this process: registry, clock, people, app. */
 export class AgentHost implements Disposable {
@@ -44,7 +48,9 @@ export class AgentHost implements Disposable {
   }
 
   deps(changes: Changes = {}): AgentDeps {
-    const { log, clock, releases, registry, history, cacheDir, retryRequest } = this;
+    const { log, clock, registry, history, retryRequest } = this;
+    const { keep, ownsCache, cache, settings: settingChanges, ...others } = changes;
+    const archives = { keep, ownsCache, cache };
     const { file: state, fresh } = StateFile.open(this.statePath, log);
     const settings: DeploySettings = {
       command: "server",
@@ -52,33 +58,42 @@ export class AgentHost implements Disposable {
       host: "web1",
       env: { PATH: process.env["PATH"] },
       hooks: { before: null, after: null, onFailure: "continue", timeoutMs: 60_000 },
-      maxArtifactBytes: 1024 * 1024,
       hasPort: true,
-      tmpDir: join(this.root, ".dewy/tmp"),
-      ...changes.settings,
+      ...settingChanges,
     };
     return {
       registry,
-      source: registry,
-      cache: openFileCache(cacheDir),
-      cacheDir,
-      ownsCache: true,
-      activator: this.app,
-      releases,
+      delivery: new ArchiveDelivery({ ...this.archiveDeps(), ...definedOf(archives) }),
       state,
       freshState: fresh,
       history,
       announcer: new Announcer(this.notifier, log),
       clock,
       log,
-      keep: 7,
       intervalMs: 10_000,
       report: true,
       retryRequest,
       onStep: () => undefined,
       onQuiet: () => undefined,
-      ...changes,
+      ...others,
       settings,
+    };
+  }
+
+  archiveDeps(): ArchiveDeps {
+    const { log, clock, releases, registry, cacheDir } = this;
+    return {
+      source: registry,
+      cache: openFileCache(cacheDir),
+      cacheDir,
+      ownsCache: true,
+      activator: this.app,
+      releases,
+      clock,
+      log,
+      keep: 7,
+      maxArtifactBytes: 1024 * 1024,
+      tmpDir: join(this.root, ".dewy/tmp"),
     };
   }
 
@@ -151,4 +166,9 @@ export class FakeApp implements Activator {
   }
 
   async [Symbol.asyncDispose]() {}
+}
+
+function definedOf<T extends object>(changes: T): { [K in keyof T]?: NonNullable<T[K]> } {
+  const given = Object.entries(changes).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given) as { [K in keyof T]?: NonNullable<T[K]> };
 }

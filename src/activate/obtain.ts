@@ -20,7 +20,7 @@ export interface ObtainedArtifact extends Disposable {
   readonly fromCache: boolean;
 }
 
-interface ObtainDeps {
+export interface ObtainDeps {
   readonly cache: Cache;
   readonly source: ArtifactSource;
   readonly clock: Clock;

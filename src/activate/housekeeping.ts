@@ -1,18 +1,17 @@
 import { join } from "node:path";
-import { type ReleaseDirectory, toPrune } from "../activate/release-dir.ts";
 import type { Cache } from "../cache/cache.ts";
 import { currentKey } from "../cache/key.ts";
 import { messageOf } from "../errors.ts";
 import { records } from "../events.ts";
 import type { Log } from "../log.ts";
-import { artifactKey, parseArtifactKey } from "../release/release.ts";
+import { artifactKey, type PlacedRelease, parseArtifactKey } from "../release/release.ts";
 import type { Call } from "../util/async.ts";
 import { writeFileAtomic } from "../util/fs.ts";
-import type { StateFile } from "./state.ts";
+import type { PlacedReleases } from "./delivery.ts";
+import { type ReleaseDirectory, toPrune } from "./release-dir.ts";
 
-interface HousekeepingDeps {
+export interface HousekeepingDeps {
   readonly releases: ReleaseDirectory;
-  readonly state: StateFile;
   readonly cache: Cache;
   /** Whether the cache is this host's alone, so that its artifacts go with their releases. */
   readonly ownsCache: boolean;
@@ -21,21 +20,28 @@ interface HousekeepingDeps {
   readonly log: Log;
 }
 
-/** After a deploy: old releases and their artifacts go. Nothing here can fail a deploy. */
-export async function tidyUp(deps: HousekeepingDeps, c: Call): Promise<void> {
+/** After a deploy: old releases and their artifacts go; answers those that are left. Never fails a deploy. */
+export async function tidyUp(
+  placed: PlacedReleases,
+  deps: HousekeepingDeps,
+  c: Call,
+): Promise<ReadonlySet<string>> {
   try {
-    mirrorCurrent(deps);
-    pruneReleases(deps);
-    if (deps.ownsCache) await pruneCache(deps, c);
+    mirrorCurrent(placed.current, deps);
+    pruneReleases(placed, deps);
+    if (deps.ownsCache) await pruneCache(placed, deps, c);
   } catch (error) {
     c.signal.throwIfAborted();
     deps.log.warn("Old releases not removed", { error: messageOf(error) });
   }
+  return new Set(Object.keys(placed.releases).filter((release) => deps.releases.has(release)));
 }
 
 /** `<cachedir>/current`, where people and the Go original look. */
-export function mirrorCurrent(deps: Pick<HousekeepingDeps, "state" | "cacheDir" | "log">): void {
-  const { current } = deps.state.state;
+export function mirrorCurrent(
+  current: PlacedRelease | null,
+  deps: Pick<HousekeepingDeps, "cacheDir" | "log">,
+): void {
   if (current === null) return;
   try {
     writeFileAtomic(join(deps.cacheDir, currentKey), artifactKey(current.tag, current.artifact));
@@ -44,23 +50,20 @@ export function mirrorCurrent(deps: Pick<HousekeepingDeps, "state" | "cacheDir" 
   }
 }
 
-function pruneReleases({ releases, state, keep, log }: HousekeepingDeps): void {
-  const { current, previous } = state.state;
+function pruneReleases({ current, previous }: PlacedReleases, deps: HousekeepingDeps): void {
+  const { releases, keep, log } = deps;
   const kept = [current?.release, previous?.release, releases.active()];
   const protectedOnes = new Set(kept.filter((release) => typeof release === "string"));
-  const old = toPrune(releases.list(), keep, protectedOnes);
   log.info(records.keepReleases, { count: keep });
-  if (old.length === 0) return;
-  for (const release of old) releases.remove(release);
-  const left = Object.entries(state.state.releases).filter(([release]) => releases.has(release));
-  state.update({ releases: Object.fromEntries(left) });
+  for (const release of toPrune(releases.list(), keep, protectedOnes)) releases.remove(release);
 }
 
 /** Artifacts of releases that are gone. */
-async function pruneCache({ state, cache }: HousekeepingDeps, c: Call): Promise<void> {
-  const kept = Object.values(state.state.releases).map(({ tag, artifact }) => artifactKey(tag, artifact));
-  const current = state.state.current;
-  if (current !== null) kept.push(artifactKey(current.tag, current.artifact));
+async function pruneCache(placed: PlacedReleases, deps: HousekeepingDeps, c: Call): Promise<void> {
+  const { cache, releases } = deps;
+  const there = Object.entries(placed.releases).filter(([release]) => releases.has(release));
+  const kept = there.map(([, { tag, artifact }]) => artifactKey(tag, artifact));
+  if (placed.current !== null) kept.push(artifactKey(placed.current.tag, placed.current.artifact));
   for await (const key of cache.list("", c)) {
     if (parseArtifactKey(key) !== null && !kept.includes(key)) await cache.delete(key, c);
   }

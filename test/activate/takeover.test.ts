@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { placedByOriginal } from "../../src/agent/takeover.ts";
+import { placedByOriginal } from "../../src/activate/takeover.ts";
 import { AgentHost } from "../support/agent-host.ts";
 
 const c = { signal: new AbortController().signal };

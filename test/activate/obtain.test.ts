@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { obtainArtifact } from "../../src/agent/obtain.ts";
+import { obtainArtifact } from "../../src/activate/obtain.ts";
+import type { Cache } from "../../src/cache/cache.ts";
 import { DewyError } from "../../src/errors.ts";
 import type { DeployableRelease, Digest } from "../../src/release/release.ts";
 import { AgentHost } from "../support/agent-host.ts";
@@ -19,8 +20,8 @@ async function release(host: AgentHost): Promise<DeployableRelease> {
   return { ...found, artifact: found.artifact };
 }
 
-async function obtain(host: AgentHost, changes: { cache?: ReturnType<AgentHost["deps"]>["cache"] } = {}) {
-  const deps = { ...host.deps(), ...host.deps().settings, ...changes };
+async function obtain(host: AgentHost, changes: { cache?: Cache } = {}) {
+  const deps = { ...host.archiveDeps(), ...changes };
   return obtainArtifact(await release(host), deps, c);
 }
 
@@ -78,7 +79,7 @@ describe("an artifact", () => {
     const broken = async () => {
       throw new DewyError("network-unreachable", "the cache is down");
     };
-    const cache = { ...host.deps().cache, fetchFile: broken, putFile: broken, delete: broken };
+    const cache = { ...host.archiveDeps().cache, fetchFile: broken, putFile: broken, delete: broken };
     using obtained = await obtain(host, { cache });
     expect(obtained.digest).toBe(digestOf(good));
     expect(host.log.at("warn")).toEqual([
@@ -92,7 +93,7 @@ describe("an artifact", () => {
     host.registry.publish("v1.0.0", good);
     const { artifact, ...rest } = await release(host);
     const named = { ...rest, artifact: { ...artifact, name: "../../../outside.zip" } };
-    using obtained = await obtainArtifact(named, { ...host.deps(), ...host.deps().settings }, c);
+    using obtained = await obtainArtifact(named, host.archiveDeps(), c);
     expect(obtained.path).toStartWith(join(host.root, ".dewy/tmp/"));
     expect(existsSync(join(host.root, "outside.zip"))).toBe(false);
   });

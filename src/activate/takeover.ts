@@ -1,12 +1,11 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { ReleaseDirectory } from "../activate/release-dir.ts";
 import { digestOfFile } from "../artifact/digest.ts";
 import { currentKey, fileNameOf } from "../cache/key.ts";
 import type { Log } from "../log.ts";
-import { parseArtifactKey } from "../release/release.ts";
+import { type PlacedRelease, parseArtifactKey } from "../release/release.ts";
 import type { Call } from "../util/async.ts";
-import type { Placed } from "./state.ts";
+import type { ReleaseDirectory } from "./release-dir.ts";
 
 /**
  * What the Go original left running here: `current` leads to a release and the cache's `current` key names its
@@ -18,7 +17,7 @@ export async function placedByOriginal(
   cacheDir: string,
   log: Log,
   c: Call,
-): Promise<Placed | null> {
+): Promise<PlacedRelease | null> {
   const release = releases.active();
   if (release === null) return null;
   const key = readKey(join(cacheDir, currentKey));

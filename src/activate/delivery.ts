@@ -1,0 +1,66 @@
+import type { DeployableRelease, Digest, PlacedRelease } from "../release/release.ts";
+import type { Call } from "../util/async.ts";
+
+/** How releases of one kind get from their registry into use: archives into directories, images into containers. */
+export interface Delivery extends AsyncDisposable {
+  /** What people are told once a release's content is on this host. */
+  readonly arrival: "downloaded" | "pulled";
+  /** What runs here although no record says so; null: nothing, or it can't be told which release it is. */
+  find(c: Call): Promise<PlacedRelease | null>;
+  /** Removes what a killed agent left in the middle of its work. */
+  recover(current: PlacedRelease | null): void;
+  /** Whether what is recorded is in place still. */
+  isIntact(current: PlacedRelease): boolean;
+  /** Puts the first of the recorded releases that is still there in place again; null: none is. */
+  restore(recorded: readonly PlacedRelease[]): PlacedRelease | null;
+  /** Serves what is in place at once, before the first poll. */
+  resume(inPlace: PlacedRelease | null, c: Call): Promise<void>;
+  /** Gets the release's content, checked, onto this host. */
+  obtain(release: DeployableRelease, c: Call): Promise<ObtainedRelease>;
+  /** What is kept here under the release's name is no longer what is published. */
+  forget(release: DeployableRelease, c: Call): Promise<void>;
+  /** The current release's app anew; what has none does nothing. */
+  restart(c: Call): Promise<void>;
+  status(): DeliveryStatus;
+  /** After a deploy what is no longer needed goes; answers which releases are left. Never fails a deploy. */
+  tidyUp(placed: PlacedReleases, c: Call): Promise<ReadonlySet<string>>;
+}
+
+/** A release's content on this host, until it is disposed of. */
+export interface ObtainedRelease extends Disposable {
+  readonly digest: Digest;
+  /** false: it was here already. */
+  readonly fetched: boolean;
+  /** Puts it into use. All or nothing: a failure leaves things as they were. */
+  deliver(steps: DeliverySteps, c: Call): Promise<Activation>;
+}
+
+/** What a delivery lets the deploy do at its turning points. */
+export interface DeliverySteps {
+  /** It is beside the others, not in use. */
+  staged(): void;
+  /** It is in place: the after hook's moment. `directory`: where its files are; null where it has none. */
+  switched(directory: string | null): Promise<void>;
+  /** It has proved itself: what is recorded becomes it. `release` names it on this host. */
+  commit(release: string): Promise<void>;
+}
+
+export interface Activation {
+  readonly how: "started" | "restarted" | "placed" | "rolled";
+}
+
+export type DeliveryStatus =
+  | { readonly kind: "idle" }
+  | { readonly kind: "serving"; readonly release: string; readonly pid: number | null }
+  | { readonly kind: "starting"; readonly pid: number | null }
+  | { readonly kind: "down"; readonly reason: string };
+
+/** What the record says of this host's releases. */
+export interface PlacedReleases {
+  readonly current: PlacedRelease | null;
+  readonly previous: PlacedRelease | null;
+  /** All that were placed and not tidied up yet, by their name on this host. */
+  readonly releases: Readonly<
+    Record<string, { readonly tag: string; readonly artifact: string; readonly digest: Digest | null }>
+  >;
+}

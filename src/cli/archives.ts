@@ -1,0 +1,76 @@
+import type { Activator } from "../activate/activator.ts";
+import { ArchiveDelivery } from "../activate/archive.ts";
+import { assetsActivator } from "../activate/assets.ts";
+import type { Delivery } from "../activate/delivery.ts";
+import { ReleaseDirectory } from "../activate/release-dir.ts";
+import { serverActivator } from "../activate/server.ts";
+import { prepareCacheDirectory } from "../cache/directory.ts";
+import type { AssetsConfig, ServerConfig } from "../config/config.ts";
+import { type CacheOptions, readArchiveRegistry, readCache } from "../drivers.ts";
+import type { Registry } from "../registry/registry.ts";
+import { unspellable } from "../supervisor/command.ts";
+import { RecordFile } from "../supervisor/record.ts";
+import { Supervisor } from "../supervisor/supervisor.ts";
+import type { Call } from "../util/async.ts";
+import type { AgentParts } from "./parts.ts";
+
+/** What `server` and `assets` watch, and how they put it into use. Nothing of the app is touched yet. */
+export async function openArchives(
+  config: ServerConfig | AssetsConfig,
+  parts: AgentParts,
+  c: Call,
+): Promise<{ registry: Registry; delivery: Delivery }> {
+  const { open, layout, log, clock, env } = parts;
+  const cacheOptions: CacheOptions = await readCache(config.cache);
+  const cacheDir = prepareCacheDirectory(cacheOptions.directory ?? config.cacheDir, layout.root, log);
+  const { registry, source } = (await readArchiveRegistry(config.registry, config, env))(parts.drivers);
+  open.use(registry);
+  const releases = new ReleaseDirectory(layout.root, clock);
+  const delivery = new ArchiveDelivery({
+    source,
+    cache: open.use(cacheOptions.open(cacheDir, log)),
+    cacheDir,
+    ownsCache: cacheOptions.ownsArtifacts,
+    releases,
+    activator: await openActivator(config, releases, parts, c),
+    clock,
+    log,
+    keep: config.keep,
+    maxArtifactBytes: config.maxArtifactBytes,
+    tmpDir: layout.tmp,
+  });
+  return { registry, delivery: open.use(delivery) };
+}
+
+/** With `--once` a server's release is only placed. */
+async function openActivator(
+  config: ServerConfig | AssetsConfig,
+  releases: ReleaseDirectory,
+  parts: AgentParts,
+  c: Call,
+): Promise<Activator> {
+  if (config.command === "assets" || config.once) return assetsActivator(releases, parts.log);
+  return serverActivator(releases, await openSupervisor(config, parts, c), parts.log);
+}
+
+async function openSupervisor(config: ServerConfig, parts: AgentParts, c: Call): Promise<Supervisor> {
+  const { announcer, log, layout, env, currentTag, clock } = parts;
+  const names = unspellable(env);
+  if (names.length > 0 && config.ports.length > 0) {
+    log.warn("The app gets no LISTEN_PID: a variable's name can't pass through a shell", {
+      variables: names,
+      hint: "unset it for dewy if the app takes its sockets by systemd's protocol",
+    });
+  }
+  const options = { ...config, root: layout.root, command: config.appCommand, listen: config.ports, env };
+  const deps = {
+    clock,
+    log,
+    record: new RecordFile(layout.supervisor),
+    onCrash: ({ reason, delayMs }: { reason: string; delayMs: number }) => {
+      log.error("Server died", { error: reason, tag: currentTag(), restart_in_ms: delayMs });
+      void announcer.tell({ kind: "crashed", tag: currentTag(), reason, delayMs }, c);
+    },
+  };
+  return Supervisor.open(options, deps, c);
+}
