@@ -15,10 +15,11 @@ interface Check {
 }
 
 const files = [...new Glob("test/**/*.test.ts").scanSync(".")].sort();
-const endToEnd = files.filter((file) => file.startsWith("test/e2e/"));
-const others = files.filter((file) => !file.startsWith("test/e2e/"));
+const containers = files.filter((file) => /^test\/(e2e\/)?container\//.test(file));
+const endToEnd = files.filter((file) => file.startsWith("test/e2e/") && !containers.includes(file));
+const others = files.filter((file) => !endToEnd.includes(file) && !containers.includes(file));
 
-/** The second lane waits for agents most of its time, the first one computes. */
+/** The second lane waits for agents most of its time, the third for engines; the first one computes. */
 const lanes: readonly (readonly Check[])[] = [
   [
     { name: "types", command: ["bun", "run", "--silent", "check"] },
@@ -30,6 +31,7 @@ const lanes: readonly (readonly Check[])[] = [
     },
   ],
   [{ name: "end to end", command: ["bun", "test", ...endToEnd.map((file) => `./${file}`)], count: summary }],
+  [{ name: "containers", command: ["bun", "test", ...containers.map((file) => `./${file}`)], count: summary }],
 ];
 
 /** The lines `bun test` ends with: ` 12 pass`, ` 1 skip`, ` 0 fail`. */

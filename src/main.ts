@@ -1,6 +1,7 @@
 import { writeSync } from "node:fs";
 import type { CommandHandlers } from "./cli/dispatch.ts";
 import { runCli } from "./cli/root.ts";
+import { exemptLoopback } from "./util/proxies.ts";
 
 /** Arguments → exit code. Commands are loaded when they are asked for: `--version` needs none of them. */
 function write(fd: 1 | 2): (text: string) => void {
@@ -15,11 +16,14 @@ function write(fd: 1 | 2): (text: string) => void {
 
 const stdout = write(1);
 const stderr = write(2);
-const { env } = process;
+/** As it was given: an app gets it so. */
+const env = { ...process.env };
+exemptLoopback(process.env);
 
 const commands: CommandHandlers = {
-  server: async (config) => (await import("./cli/run.ts")).runAgent(config, { env, stderr }),
-  assets: async (config) => (await import("./cli/run.ts")).runAgent(config, { env, stderr }),
+  agent: async (config) => (await import("./cli/run.ts")).runAgent(config, { env, stderr }),
+  listContainers: async (options) =>
+    (await import("./cli/container-list.ts")).showContainers(options, stdout, stderr),
   status: async ({ root, json }) => (await import("./cli/operator.ts")).showStatus(root, json, stdout),
   retry: async ({ root }) => (await import("./cli/operator.ts")).requestRetry(root, stdout),
   checkUrls: async (urls) => (await import("./drivers.ts")).urlChecker(env)(urls),

@@ -41,7 +41,12 @@ const exceptions: readonly { from: RegExp; to: string; why: string }[] = [
 /** Who may read the configuration; all other parts get plain options. */
 const configReaders: readonly string[] = ["main", "cli", "drivers", "config"];
 /** What the configuration is made of, beside the base. */
-const configParts: readonly RegExp[] = [/^supervisor\/listen-spec\.ts$/, /^release\//, /^config\//];
+const configParts: readonly RegExp[] = [
+  /^supervisor\/listen-spec\.ts$/,
+  /^container\/run-options\//,
+  /^release\//,
+  /^config\//,
+];
 
 /** Package → the files that may import it. */
 const vendors: Readonly<Record<string, readonly string[]>> = {
@@ -52,9 +57,13 @@ const vendors: Readonly<Record<string, readonly string[]>> = {
   tar: ["artifact/extract/tar-header.ts"],
   "unbzip2-stream": ["artifact/extract/bzip2.ts"],
   valibot: [
+    "admin/client.ts",
     "agent/state.ts",
-    "config/config.ts",
+    "config/archives.ts",
+    "config/common.ts",
+    "config/container.ts",
     "config/load.ts",
+    "config/schema.ts",
     "registry/github/auth.ts",
     "registry/github/wire.ts",
     "supervisor/record.ts",

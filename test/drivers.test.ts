@@ -4,8 +4,8 @@ import { join } from "node:path";
 import {
   type DriverDeps,
   openNotifiers,
-  readCache,
   readArchiveRegistry,
+  readCache,
   schemes,
   urlChecker,
 } from "../src/drivers.ts";
@@ -15,7 +15,7 @@ import { FakeClock } from "./support/clock.ts";
 import { recordingLog } from "./support/recording.ts";
 import { tempDir } from "./support/temp-dir.ts";
 
-const host = { slot: null, calver: null };
+const host = { slot: null, calver: null, images: false };
 const c = { signal: new AbortController().signal };
 const clock = new FakeClock();
 const deps: DriverDeps = {
@@ -69,11 +69,13 @@ describe("opening by URL", () => {
 
 describe("what is wrong with the URLs", () => {
   const check = urlChecker({});
-  const fine = { registry: "file:///srv", cache: "file://", notifiers: [], calver: null };
+  const fine = { registry: "file:///srv", cache: "file://", notifiers: [], calver: null, images: false };
 
   test("nothing", async () => {
     expect(await check(fine)).toEqual([]);
-    expect(await check({ registry: null, cache: null, notifiers: [], calver: null })).toEqual([]);
+    expect(await check({ registry: null, cache: null, notifiers: [], calver: null, images: false })).toEqual(
+      [],
+    );
   });
 
   test("all of it, at once", async () => {
@@ -82,6 +84,7 @@ describe("what is wrong with the URLs", () => {
       cache: "redis+x://host",
       notifiers: ["carrier-pigeon://coop"],
       calver: null,
+      images: false,
     });
     expect(problems.map(({ message }) => message)).toEqual([
       expect.stringContaining('unknown parameter "nope"'),

@@ -39,6 +39,15 @@ export class ReleaseDirectory {
     this.link = join(root, "current");
   }
 
+  /** Fails with `filesystem` where this user can't make it. */
+  prepare(): void {
+    try {
+      mkdirSync(this.path, { recursive: true, mode: 0o755 });
+    } catch (error) {
+      throw toDewyError(error, `make ${this.path}`);
+    }
+  }
+
   pathOf(release: string): string {
     return join(this.path, release);
   }

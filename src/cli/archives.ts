@@ -5,7 +5,7 @@ import type { Delivery } from "../activate/delivery.ts";
 import { ReleaseDirectory } from "../activate/release-dir.ts";
 import { serverActivator } from "../activate/server.ts";
 import { prepareCacheDirectory } from "../cache/directory.ts";
-import type { AssetsConfig, ServerConfig } from "../config/config.ts";
+import type { AssetsConfig, ServerConfig } from "../config/archives.ts";
 import { type CacheOptions, readArchiveRegistry, readCache } from "../drivers.ts";
 import type { Registry } from "../registry/registry.ts";
 import { unspellable } from "../supervisor/command.ts";
@@ -26,6 +26,7 @@ export async function openArchives(
   const { registry, source } = (await readArchiveRegistry(config.registry, config, env))(parts.drivers);
   open.use(registry);
   const releases = new ReleaseDirectory(layout.root, clock);
+  releases.prepare();
   const delivery = new ArchiveDelivery({
     source,
     cache: open.use(cacheOptions.open(cacheDir, log)),

@@ -4,8 +4,8 @@ export interface CommandSpec {
   readonly summary: string;
   /** What stands behind `dewy <name>`. */
   readonly usage: string;
-  /** Whether the first positional argument begins the command of the app. */
-  readonly takesApp: boolean;
+  /** The app's command, which its first positional argument begins even without `--`, or docker run options. */
+  readonly behindDashes: "app" | "options" | null;
   readonly about: string;
   readonly examples: readonly string[];
 }
@@ -15,7 +15,7 @@ export const commands = [
     name: "server",
     summary: "Deploy releases and run them as a service without losing a request",
     usage: "--registry URL [flags] -- COMMAND [ARG...]",
-    takesApp: true,
+    behindDashes: "app",
     about:
       "Watches a registry, unpacks each new release under releases/, points the link `current` at it and " +
       "restarts COMMAND. dewy holds the listening sockets and hands them over, so no request is lost; the " +
@@ -30,7 +30,7 @@ export const commands = [
     name: "assets",
     summary: "Deploy releases of files that another program serves",
     usage: "--registry URL [flags]",
-    takesApp: false,
+    behindDashes: null,
     about:
       "Watches a registry, unpacks each new release under releases/ and points the link `current` at it. " +
       "Starts no app: use it for static files, and a hook to tell a web server.",
@@ -41,10 +41,33 @@ export const commands = [
     ],
   },
   {
+    name: "container",
+    summary: "Deploy images as containers behind a TCP proxy without losing a connection",
+    usage: "--registry URL [flags] [-- DOCKER-RUN-OPTION...]",
+    behindDashes: "options",
+    about:
+      "Watches an OCI registry and replaces the running containers one by one when a new image is there. " +
+      "Clients connect to dewy's proxy: a new container gets connections once it is healthy, an old one " +
+      "keeps those it has until they end or --drain-time is over. Behind -- stand options of docker run.",
+    examples: [
+      "dewy container --registry img://ghcr.io/owner/app -p 80:8080 --health-path /up",
+      "dewy container --registry img://ghcr.io/owner/app --replicas 3 -- -e MODE=live",
+      "dewy container --registry 'img://docker.io/nginx?constraint=~1.27' -p 80:80",
+    ],
+  },
+  {
+    name: "container list",
+    summary: "Show the containers that the agents on this host run",
+    usage: "[--json] [--admin-port PORT]",
+    behindDashes: null,
+    about: "Asks the admin API of every agent on this host and lists their containers by name.",
+    examples: ["dewy container list", "dewy container list --json"],
+  },
+  {
     name: "status",
     summary: "Show what is deployed here, what is quarantined and why",
     usage: "[--root DIR] [--json]",
-    takesApp: false,
+    behindDashes: null,
     about:
       "Reads the state under .dewy/ and changes nothing. Works while the agent runs and while it does not.",
     examples: ["dewy status --root /srv/myapp", "dewy status --json"],
@@ -53,7 +76,7 @@ export const commands = [
     name: "retry",
     summary: "Lift the quarantine of failed releases so that they are tried again",
     usage: "[--root DIR]",
-    takesApp: false,
+    behindDashes: null,
     about:
       "A release that keeps failing is set aside until something changes. This lets the agent try it again.",
     examples: ["dewy retry --root /srv/myapp"],
@@ -79,7 +102,9 @@ interface Variable {
   readonly help: string;
 }
 
-const deploying = ["server", "assets"] as const;
+const archives = ["server", "assets"] as const;
+const deploying = ["server", "assets", "container"] as const;
+const container = ["container"] as const;
 
 /** Environment variables that dewy reads, for the help. */
 export const environment: readonly Variable[] = [
@@ -90,24 +115,39 @@ export const environment: readonly Variable[] = [
   },
   {
     name: "GH_TOKEN, GITHUB_TOKEN",
-    commands: deploying,
+    commands: archives,
     help: "token for GitHub, the first one set is used",
   },
   {
     name: "GITHUB_APP_ID, …",
-    commands: deploying,
+    commands: archives,
     help: "GitHub App: with GITHUB_APP_INSTALLATION_ID and GITHUB_APP_PRIVATE_KEY or …_KEY_PATH",
   },
-  { name: "GITHUB_API_URL", commands: deploying, help: "GitHub Enterprise (or GITHUB_ENDPOINT)" },
+  { name: "GITHUB_API_URL", commands: archives, help: "GitHub Enterprise (or GITHUB_ENDPOINT)" },
   {
     name: "GITHUB_ARTIFACT",
-    commands: deploying,
+    commands: archives,
     help: "name of the release's file, as artifact= in the URL",
   },
   {
     name: "HTTPS_PROXY, …",
     commands: deploying,
     help: "with HTTP_PROXY, NO_PROXY, SSL_CERT_FILE: for every client",
+  },
+  {
+    name: "DOCKER_CONFIG",
+    commands: container,
+    help: "directory of config.json with the registries' credentials (default ~/.docker)",
+  },
+  {
+    name: "GITHUB_TOKEN, …",
+    commands: container,
+    help: "for ghcr.io; AWS_ECR_PASSWORD, GCR_TOKEN, DOCKER_USERNAME with DOCKER_PASSWORD for theirs",
+  },
+  {
+    name: "DOCKER_HOST",
+    commands: container,
+    help: "the engine's address (default unix:///var/run/docker.sock); CONTAINER_HOST for podman",
   },
   {
     name: "KILL_OLD_DELAY",

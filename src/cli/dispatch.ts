@@ -1,16 +1,19 @@
 import { resolve } from "node:path";
 import { type ArgsDef, type CommandDef, defineCommand, runCommand } from "citty";
-import type { AssetsConfig, ServerConfig } from "../config/config.ts";
+import { adminPorts } from "../admin/protocol.ts";
+import type { AgentConfig } from "../config/config.ts";
 import { type CheckUrls, type Environment, loadConfig, type Settings } from "../config/load.ts";
-import type { Problem } from "../config/problem.ts";
+import { type Problem, problemOf } from "../config/problem.ts";
+import { wholeFrom } from "../config/values.ts";
+import { messageOf } from "../errors.ts";
 import { type CommandName, commandNames, commandSpec } from "./commands.ts";
 import { type FlagSpec, flagsOf } from "./flags.ts";
 import type { Tokens } from "./tokens.ts";
 
 /** What the commands do; each gives the exit code. main.ts brings them, loading each only when it is called. */
 export interface CommandHandlers {
-  server(config: ServerConfig): Promise<number>;
-  assets(config: AssetsConfig): Promise<number>;
+  agent(config: AgentConfig): Promise<number>;
+  listContainers(options: { readonly ports: readonly number[]; readonly json: boolean }): Promise<number>;
   status(options: { readonly root: string; readonly json: boolean }): Promise<number>;
   retry(options: { readonly root: string }): Promise<number>;
   /** Which schemes and parameters the URLs may have is for the drivers to say. */
@@ -48,22 +51,33 @@ export async function dispatch(command: CommandName, invocation: Invocation): Pr
 
 async function run(command: CommandName, settings: Settings, invocation: Invocation): Promise<Outcome> {
   const { tokens, env, handlers } = invocation;
-  if (command === "server" || command === "assets") {
+  if (command === "server" || command === "assets" || command === "container") {
     const loaded = await loadConfig(command, settings, env, handlers.checkUrls);
     const problems = [
       ...tokens.problems,
       ...("problems" in loaded ? worthSaying(loaded.problems, tokens) : []),
     ];
     if ("problems" in loaded || problems.length > 0) return { problems };
-    const { config } = loaded;
-    return {
-      exitCode: await (config.command === "server" ? handlers.server(config) : handlers.assets(config)),
-    };
+    return { exitCode: await handlers.agent(loaded.config) };
   }
   if (tokens.problems.length > 0) return { problems: tokens.problems };
+  const json = settings["json"] === true;
+  if (command === "container list") {
+    const port = readAdminPort(String(settings["admin-port"]));
+    if (typeof port !== "number") return { problems: [port] };
+    return { exitCode: await handlers.listContainers({ ports: adminPorts(port), json }) };
+  }
   const root = resolve(String(settings["root"]));
   if (command === "retry") return { exitCode: await handlers.retry({ root }) };
-  return { exitCode: await handlers.status({ root, json: settings["json"] === true }) };
+  return { exitCode: await handlers.status({ root, json }) };
+}
+
+function readAdminPort(text: string): number | Problem {
+  try {
+    return wholeFrom(1, 65_535)(text);
+  } catch (error) {
+    return { ...problemOf(error), message: `--admin-port ${messageOf(error)}` };
+  }
 }
 
 /** A flag written without its value was reported as such; an app command may be what an unknown flag swallowed. */
@@ -79,9 +93,10 @@ function worthSaying(problems: readonly Problem[], tokens: Tokens): Problem[] {
 /** Somebody may have written the missing flag behind the app's command, where it is the app's. */
 function withPlace(problem: Problem, tokens: Tokens): Problem {
   const written = `--${problem.about}`;
-  const behind = tokens.appCommand.some((token) => token === written || token.startsWith(`${written}=`));
+  const behind = tokens.behind.some((token) => token === written || token.startsWith(`${written}=`));
   if (!behind || tokens.values.has(problem.about ?? "")) return problem;
-  return { ...problem, hint: `write it before the app's command ${tokens.appCommand[0]}` };
+  const place = tokens.command === "container" ? "--" : `the app's command ${tokens.behind[0]}`;
+  return { ...problem, hint: `write it before ${place}` };
 }
 
 /** `--help` and `--version` are answered before citty is loaded. */
@@ -119,7 +134,7 @@ function* plainArguments(command: CommandName, tokens: Tokens): Generator<string
     }
   }
   yield "--";
-  yield* tokens.appCommand;
+  yield* tokens.behind;
 }
 
 function settingsFrom(command: CommandName, args: Record<string, unknown>, tokens: Tokens): Settings {
@@ -130,6 +145,7 @@ function settingsFrom(command: CommandName, args: Record<string, unknown>, token
     else if (flag.value === null) settings[flag.name] = isNegative(flag) ? value !== true : value === true;
     else if (typeof value === "string") settings[flag.name] = value;
   }
-  const { takesApp } = commandSpec(command);
-  return takesApp && Array.isArray(args["_"]) ? { ...settings, appCommand: args["_"] } : settings;
+  const { behindDashes } = commandSpec(command);
+  if (behindDashes === null || !Array.isArray(args["_"])) return settings;
+  return { ...settings, [behindDashes === "app" ? "appCommand" : "runOptions"]: args["_"] };
 }

@@ -19,10 +19,12 @@ export interface FlagSpec {
   readonly help: string;
 }
 
-export type FlagGroup = "Release" | "App" | "Hook" | "Agent" | "Output" | "General";
+export type FlagGroup = "Release" | "App" | "Container" | "Proxy" | "Hook" | "Agent" | "Output" | "General";
 
 const server = ["server"] as const;
-const deploying = ["server", "assets"] as const;
+const container = ["container"] as const;
+const archives = ["server", "assets"] as const;
+const deploying = ["server", "assets", "container"] as const;
 const everywhere = [...commandNames, "version"] as const;
 
 /** The one table of flags: parsing, help and the README are made from it. A default holds for all its commands. */
@@ -33,7 +35,7 @@ export const flags = [
     commands: deploying,
     required: true,
     group: "Release",
-    help: "Where releases are published: ghr://owner/repo, file:///dir",
+    help: "Where releases are published: ghr://owner/repo, file:///dir; for container img://host/name",
   },
   {
     name: "calver",
@@ -63,7 +65,7 @@ export const flags = [
   {
     name: "max-artifact-size",
     value: "SIZE",
-    commands: deploying,
+    commands: archives,
     default: "2GiB",
     group: "Release",
     help: "Refuse larger downloads: 500MB, 2GiB or a number of bytes",
@@ -74,12 +76,12 @@ export const flags = [
     commands: deploying,
     default: "7",
     group: "Release",
-    help: "Releases left on disk; the active and the last good one always stay",
+    help: "Releases left on disk, or images; the active and the last good one always stay",
   },
   {
     name: "no-report",
     value: null,
-    commands: deploying,
+    commands: archives,
     group: "Release",
     help: "Do not tell the registry what was deployed here",
   },
@@ -111,6 +113,145 @@ export const flags = [
     help: "How long a new version must stay up before the old one is told to stop",
   },
   {
+    name: "name",
+    short: "n",
+    value: "NAME",
+    commands: container,
+    defaultText: "the image's",
+    group: "Container",
+    help: "The app's name, with which its containers' names begin",
+  },
+  {
+    name: "runtime",
+    value: "docker|podman",
+    commands: container,
+    default: "docker",
+    group: "Container",
+    help: "Which engine runs the containers",
+  },
+  {
+    name: "replicas",
+    value: "N",
+    commands: container,
+    default: "1",
+    group: "Container",
+    help: "How many containers serve",
+  },
+  {
+    name: "cmd",
+    value: "ARG",
+    commands: container,
+    repeats: true,
+    group: "Container",
+    help: "Replaces the image's CMD, a word each: --cmd serve --cmd=--verbose",
+  },
+  {
+    name: "health-path",
+    value: "PATH",
+    commands: container,
+    group: "Container",
+    defaultText: "the image's HEALTHCHECK, or that its ports are served",
+    help: "A container is healthy when GET answers 2xx or 3xx",
+  },
+  {
+    name: "health-timeout",
+    value: "DURATION",
+    commands: container,
+    default: "30s",
+    group: "Container",
+    help: "Time a new container gets to become healthy",
+  },
+  {
+    name: "health-interval",
+    value: "DURATION",
+    commands: container,
+    default: "10s",
+    group: "Container",
+    help: "Time between two checks of a container that serves",
+  },
+  {
+    name: "health-threshold",
+    value: "N",
+    commands: container,
+    default: "3",
+    group: "Container",
+    help: "Failed checks in a row after which a container is replaced",
+  },
+  {
+    name: "drain-time",
+    value: "DURATION",
+    commands: container,
+    default: "30s",
+    group: "Container",
+    help: "Time an old container's connections get to end; 0: none",
+  },
+  {
+    name: "stop-timeout",
+    value: "DURATION",
+    commands: container,
+    default: "10s",
+    group: "Container",
+    help: "Time a container gets to end before it is killed",
+  },
+  {
+    name: "leave-running",
+    value: null,
+    commands: container,
+    group: "Container",
+    help: "Leave the containers running when dewy ends; the next one takes them over",
+  },
+  {
+    name: "port",
+    short: "p",
+    value: "PORTS",
+    commands: container,
+    repeats: true,
+    defaultText: "8000",
+    group: "Proxy",
+    help:
+      "Where the proxy listens, and the container's port: 8000:8080, 127.0.0.1:8000:8080; several by commas. " +
+      "Without a container port the image's EXPOSE is taken",
+  },
+  {
+    name: "container-port",
+    value: "PORT",
+    commands: container,
+    group: "Proxy",
+    help: "The container's port of a single --port that names none",
+  },
+  {
+    name: "proxy-idle-timeout",
+    value: "DURATION",
+    commands: container,
+    default: "300s",
+    group: "Proxy",
+    help: "Connections on which nothing moves are closed after it; 0: never",
+  },
+  {
+    name: "max-connections",
+    value: "N",
+    commands: container,
+    defaultText: "what the limit of open files allows",
+    group: "Proxy",
+    help: "More clients wait until others have gone",
+  },
+  {
+    name: "proxy-protocol",
+    value: "v1|v2",
+    commands: container,
+    defaultText: "none",
+    group: "Proxy",
+    help: "Tell the app each client's address by haproxy's PROXY protocol",
+  },
+  {
+    name: "admin-port",
+    value: "PORT",
+    commands: ["container", "container list"],
+    default: "17539",
+    group: "Agent",
+    help: "Where the read-only admin API listens on 127.0.0.1; taken: the next of ten",
+  },
+  {
     name: "before-deploy-hook",
     value: "CMD",
     commands: deploying,
@@ -122,7 +263,7 @@ export const flags = [
     value: "CMD",
     commands: deploying,
     group: "Hook",
-    help: "Shell command after `current` has changed",
+    help: "Shell command after `current` has changed, or the new containers serve",
   },
   {
     name: "hook-failure",
@@ -152,14 +293,14 @@ export const flags = [
   {
     name: "once",
     value: null,
-    commands: deploying,
+    commands: archives,
     group: "Agent",
     help: "Check and deploy once, then exit; `server` does not start the app",
   },
   {
     name: "root",
     value: "DIR",
-    commands: commandNames,
+    commands: [...deploying, "status", "retry"],
     default: ".",
     defaultText: "the working directory",
     group: "Agent",
@@ -191,7 +332,13 @@ export const flags = [
     group: "Output",
     help: "Log records on stderr, as text or JSON",
   },
-  { name: "json", value: null, commands: ["status"], group: "Output", help: "Print JSON for scripts" },
+  {
+    name: "json",
+    value: null,
+    commands: ["status", "container list"],
+    group: "Output",
+    help: "Print JSON for scripts",
+  },
   {
     name: "help",
     short: "h",

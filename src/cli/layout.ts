@@ -45,7 +45,6 @@ export function prepareLayout(given: string): Layout {
     if (!statSync(root).isDirectory()) throw new DewyError("config-invalid", `${root} is not a directory`);
     mkdirSync(join(root, ".dewy"), { recursive: true, mode: 0o755 });
     removePartials(join(root, ".dewy"));
-    mkdirSync(join(root, "releases"), { recursive: true, mode: 0o755 });
   } catch (error) {
     throw toDewyError(error, `use ${root} as working directory`);
   }

@@ -17,7 +17,6 @@ import { isWritable } from "../util/libc.ts";
 import { releaseIdleMemory } from "../util/memory.ts";
 import { systemClock } from "../util/time.ts";
 import { build } from "../version.ts";
-import { openArchives } from "./archives.ts";
 import { prepareLayout } from "./layout.ts";
 import type { AgentParts } from "./parts.ts";
 import { AgentSignals, restartPeriodically } from "./signals.ts";
@@ -47,7 +46,9 @@ export async function runAgent(config: AgentConfig, options: RunOptions): Promis
     if (config.command === "server" && config.autoRestartMs !== null) {
       void restartPeriodically(deps.delivery, config.autoRestartMs, deps, stop);
     }
-    return config.once ? await once(agent, deps, stop) : await forever(agent, deps.announcer, config, stop);
+    return config.command !== "container" && config.once
+      ? await once(agent, deps, stop)
+      : await forever(agent, deps.announcer, config, stop);
   } catch (error) {
     if (!stop.signal.aborted || error !== stop.signal.reason) throw error;
     return 0;
@@ -99,7 +100,7 @@ async function openAgent(
   const announcer = new Announcer(open.use(await openNotifiers(config.notifiers, drivers)), log);
   const currentTag = () => state.state.current?.tag ?? null;
   const parts: AgentParts = { drivers, layout, env, announcer, clock, log, currentTag, open };
-  const { registry, delivery } = await openArchives(config, parts, c);
+  const { registry, delivery } = await openDelivery(config, parts, c);
   return {
     registry,
     delivery,
@@ -110,7 +111,8 @@ async function openAgent(
     clock,
     log,
     intervalMs: config.intervalMs,
-    report: config.report,
+    // Images have no place beside them for a report.
+    report: config.command !== "container" && config.report,
     retryRequest: layout.retryRequest,
     settings: {
       command: config.command,
@@ -123,4 +125,12 @@ async function openAgent(
     onStep: options.onStep ?? (() => undefined),
     onQuiet: () => releaseIdleMemory(log),
   };
+}
+
+/** Each kind brings code that the other has no use for. */
+async function openDelivery(config: AgentConfig, parts: AgentParts, c: Call) {
+  if (config.command === "container") {
+    return (await import("./containers.ts")).openContainers(config, parts, c);
+  }
+  return (await import("./archives.ts")).openArchives(config, parts, c);
 }

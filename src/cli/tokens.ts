@@ -12,7 +12,8 @@ export interface Tokens {
   readonly values: ReadonlyMap<string, readonly string[]>;
   /** After an unknown flag nobody knows whether the next word was its value or the first of the app's command. */
   readonly guessing: boolean;
-  readonly appCommand: readonly string[];
+  /** The app's command, or the options of docker run. */
+  readonly behind: readonly string[];
   readonly problems: readonly Problem[];
 }
 
@@ -28,7 +29,7 @@ class Reader {
   readonly #argv: readonly string[];
   readonly #values = new Map<string, string[]>();
   readonly #problems: Problem[] = [];
-  readonly #appCommand: string[] = [];
+  readonly #behind: string[] = [];
   /** Words behind `dewy help`; null unless that was asked. */
   #topics: string[] | null = null;
   #command: CommandName | null = null;
@@ -57,7 +58,7 @@ class Reader {
       request,
       values: this.#values,
       guessing: this.#guessing,
-      appCommand: this.#appCommand,
+      behind: this.#behind,
       problems: this.#problems,
     };
   }
@@ -70,9 +71,11 @@ class Reader {
   /** Who asks for help gets it, whatever else is wrong with the line. */
   #checkTopic(): void {
     this.#problems.length = 0;
-    const word = this.#topics?.[0];
+    const [word, next] = this.#topics ?? [];
     if (word === undefined) return;
-    if (isCommand(word)) this.#command = word;
+    const both = `${word} ${next}`;
+    if (isCommand(both)) this.#command = both;
+    else if (isCommand(word)) this.#command = word;
     else this.#problem(`there is no help on "${word}"`, meant(word, commandNames));
   }
 
@@ -162,9 +165,16 @@ class Reader {
   #word(token: string): void {
     if (this.#topics !== null) this.#topics.push(token);
     else if (this.#command === null) this.#commandWord(token);
-    else if (commandSpec(this.#command).takesApp) {
+    else if (isCommand(`${this.#command} ${token}`)) this.#commandWord(`${this.#command} ${token}`);
+    else if (commandSpec(this.#command).behindDashes === "app") {
       this.#rest(this.#argv.slice(this.#at - 1));
-    } else this.#problem(`unexpected "${token}"`, `dewy ${this.#command} takes flags only`);
+    } else this.#problem(`unexpected "${token}"`, this.#wordHint(this.#command));
+  }
+
+  #wordHint(command: CommandName): string {
+    return commandSpec(command).behindDashes === "options"
+      ? "the image comes from --registry, its command is --cmd, and options of docker run stand behind --"
+      : `dewy ${command} takes flags only`;
   }
 
   #commandWord(token: string): void {
@@ -177,7 +187,7 @@ class Reader {
   }
 
   #rest(tokens: readonly string[]): void {
-    this.#appCommand.push(...tokens);
+    this.#behind.push(...tokens);
     this.#at = this.#argv.length;
   }
 
@@ -197,7 +207,7 @@ class Reader {
   #checkCommand(): void {
     if (this.#command === null) {
       if (!this.#unknownCommand) this.#problem("no command is given", meant("", commandNames));
-    } else if (!commandSpec(this.#command).takesApp && this.#appCommand.length > 0) {
+    } else if (commandSpec(this.#command).behindDashes === null && this.#behind.length > 0) {
       this.#problem(`${this.#command} runs no app`, "remove what stands behind --, or use dewy server");
     }
   }

@@ -13,6 +13,8 @@ export interface DriverUrls {
   readonly cache: string | null;
   readonly notifiers: readonly string[];
   readonly calver: string | null;
+  /** Whether the registry is one of images. */
+  readonly images: boolean;
 }
 
 /** Which schemes and parameters exist is for the drivers to say. */
@@ -34,7 +36,7 @@ export async function loadConfig(
   const result = safeParse(schema, { ...unset, ...settings, ...Object.fromEntries(set) });
   const problems = (result.issues ?? []).map((issue) => toProblem(getDotPath(issue) ?? "", issue.message));
   problems.push(...(command === "server" ? missingApp(settings) : []));
-  problems.push(...(await checkUrls(readableUrls(settings, problems))));
+  problems.push(...(await checkUrls(readableUrls(command, settings, problems))));
   return result.success && problems.length === 0 ? { config: result.output } : { problems };
 }
 
@@ -62,7 +64,11 @@ function missingApp(settings: Settings): Problem[] {
   ];
 }
 
-function readableUrls(settings: Settings, problems: readonly Problem[]): DriverUrls {
+function readableUrls(
+  command: AgentConfig["command"],
+  settings: Settings,
+  problems: readonly Problem[],
+): DriverUrls {
   const { registry, cache, notifier, calver } = settings;
   const calverFits = typeof calver === "string" && !problems.some((problem) => problem.about === "calver");
   return {
@@ -70,6 +76,7 @@ function readableUrls(settings: Settings, problems: readonly Problem[]): DriverU
     cache: readableUrl(cache, true),
     notifiers: Array.isArray(notifier) ? notifier.flatMap((url) => readableUrl(url, false) ?? []) : [],
     calver: calverFits ? calver : null,
+    images: command === "container",
   };
 }
 

@@ -15,11 +15,12 @@ export function durationFrom(leastMs: number): (text: string) => number {
   };
 }
 
-export function wholeFrom(least: number): (text: string) => number {
+export function wholeFrom(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  const range = most === Number.MAX_SAFE_INTEGER ? `${least}` : `${least} to ${most}`;
   return (text) => {
     const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-    if (Number.isSafeInteger(value) && value >= least) return value;
-    throw invalid(`"${text}" is not a number from ${least}`, `write for example ${Math.max(least, 7)}`);
+    if (Number.isSafeInteger(value) && value >= least && value <= most) return value;
+    throw invalid(`"${text}" is not a number from ${range}`, `write for example ${Math.max(least, 7)}`);
   };
 }
 
@@ -37,6 +38,12 @@ export function parseSlot(text: string): string {
     `"${text}" cannot be build metadata`,
     "write what stands behind the + of the tag: blue for v1.2.3+blue",
   );
+}
+
+/** What Docker and Podman allow in a container's name; dewy adds the time and the replica's number. */
+export function parseBaseName(text: string): string {
+  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,199}$/.test(text)) return text;
+  throw invalid(`"${text}" cannot begin a container's name`, "write letters, digits, _, . and -");
 }
 
 export function parseCalver(text: string): string {

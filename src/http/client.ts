@@ -178,9 +178,12 @@ export class HttpClient {
     const line: StatusLine = { status, headers, said };
     const limitedMs = limitMs(line, this.#clock.now());
     if (limitedMs !== null) this.governor.limited(origin, limitedMs, `rate limit, status ${status}`);
-    // GitHub locks out whoever keeps sending bad credentials, so 401 backs off too.
-    if (status >= 500 || status === 401) this.governor.failed(origin, "server", `status ${status}`);
-    else if (limitedMs === null) this.governor.succeeded(origin);
+    // GitHub locks out whoever keeps sending bad credentials, so 401 backs off too; one that the caller accepts is a
+    // challenge, which says nothing about the origin.
+    const challenged = status === 401 && accepted;
+    if (status >= 500 || (status === 401 && !accepted)) {
+      this.governor.failed(origin, "server", `status ${status}`);
+    } else if (limitedMs === null && !challenged) this.governor.succeeded(origin);
     if (accepted) return { status, headers, host, body };
     throw withWait(statusError(line, limitedMs, request.doing, host), this.governor.waitMs(origin));
   }

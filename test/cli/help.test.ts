@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { commandNames, commands, environment } from "../../src/cli/commands.ts";
-import { flags, flagsOf } from "../../src/cli/flags.ts";
+import { type FlagSpec, flags, flagsOf } from "../../src/cli/flags.ts";
 import { dewy } from "./support.ts";
 
 const help = async (argv: string[], columns?: number) => {
@@ -12,7 +12,8 @@ const help = async (argv: string[], columns?: number) => {
 describe("dewy --help", () => {
   test("names every command, variable and exit code", async () => {
     const text = await help(["--help"]);
-    for (const command of commands) expect(text).toContain(`  ${command.name.padEnd(6)}  ${command.summary}`);
+    for (const command of commands)
+      expect(text).toContain(`  ${command.name.padEnd(14)}  ${command.summary}`);
     for (const variable of environment) expect(text).toContain(`  ${variable.name}`);
     for (const code of [0, 1, 2, 3, 4]) expect(text).toMatch(new RegExp(`^  ${code}  \\w`, "m"));
     expect(await help(["help"])).toBe(text);
@@ -56,7 +57,17 @@ test.each([60, 80, 100, 120])(
 );
 
 test("a name means the same to the reader of arguments, whichever command it is for", () => {
-  const shorts = flags.flatMap((flag) => ("short" in flag ? [flag.short] : []));
-  expect(new Set(shorts).size).toBe(shorts.length);
-  expect(new Set(flags.map((flag) => flag.name)).size).toBe(flags.length);
+  const forms: readonly FlagSpec[] = flags;
+  const byName = new Map<string, string>();
+  for (const { name, short, value, repeats } of forms) {
+    const form = JSON.stringify([short, value === null, repeats === true]);
+    expect(byName.get(name) ?? form).toBe(form);
+    byName.set(name, form);
+  }
+  const shorts = new Set(
+    forms.flatMap(({ name, short }) => (short === undefined ? [] : [`${short} ${name}`])),
+  );
+  expect(new Set([...shorts].map((pair) => pair[0])).size).toBe(shorts.size);
+  const owned = forms.flatMap(({ name, commands: owners }) => owners.map((owner) => `${owner} ${name}`));
+  expect(new Set(owned).size).toBe(owned.length);
 });

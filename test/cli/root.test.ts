@@ -20,7 +20,7 @@ describe("commands", () => {
   });
 
   test("their exit code is dewy's", async () => {
-    expect(await dewy(assets, { commands: { assets: async () => 3 } })).toMatchObject({
+    expect(await dewy(assets, { commands: { agent: async () => 3 } })).toMatchObject({
       code: 3,
       errors: [],
     });
@@ -41,7 +41,12 @@ describe("wrong calls exit 1 before anything runs", () => {
       ["Error: --registry is not set; write it before the app's command ./app"],
     ],
     [["status", "--jsno"], ["Error: unknown flag --jsno; did you mean --json?"]],
-    [["nope"], ['Error: unknown command "nope"; write dewy server|assets|status|retry; see dewy help']],
+    [
+      ["nope"],
+      [
+        'Error: unknown command "nope"; write dewy server|assets|container|container list|status|retry; see dewy help',
+      ],
+    ],
     [["--version", "-f", "xml"], ['Error: --log-format "xml" is unknown; write text, json']],
     [
       ["server", "--regsitry", "ghr://o/r", "./app"],
@@ -88,7 +93,7 @@ describe("wrong calls exit 1 before anything runs", () => {
 });
 
 describe("what a command throws", () => {
-  const failing = (error: unknown) => ({ commands: { assets: () => Promise.reject(error) } });
+  const failing = (error: unknown) => ({ commands: { agent: () => Promise.reject(error) } });
 
   test("a DewyError: what failed, what to do, and the exit code of its class", async () => {
     const error = new DewyError("filesystem", "cannot write\n/srv/app", { hint: "make it writable" });

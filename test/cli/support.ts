@@ -23,8 +23,8 @@ export async function dewy(argv: readonly string[], changes: Changes = {}): Prom
     return 0;
   };
   const commands: CommandHandlers = {
-    server: record("server"),
-    assets: record("assets"),
+    agent: (config) => record(config.command)(config),
+    listContainers: record("container list"),
     status: record("status"),
     retry: record("retry"),
     checkUrls: () => [],
@@ -52,7 +52,7 @@ export async function configOf(argv: readonly string[], env: CliIo["env"] = {}):
     config = given;
     return 0;
   };
-  const { errors } = await dewy(argv, { env, commands: { server: take, assets: take } });
+  const { errors } = await dewy(argv, { env, commands: { agent: take } });
   if (config === null) throw new Error(errors.join("\n"));
   return config;
 }

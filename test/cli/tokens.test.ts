@@ -57,7 +57,7 @@ describe("the app's command", () => {
   ])("%j", (argv, expected) => {
     const tokens = readTokens(argv);
     expect(tokens).toMatchObject({ request: "run", problems: [] });
-    expect(tokens.appCommand).toEqual(expected);
+    expect(tokens.behind).toEqual(expected);
   });
 
   test("reaches the command word for word, through citty", () => {
@@ -117,10 +117,10 @@ describe("refused, with what would be right", () => {
     [["assets", "--keep", "1", "--keep=1"], ["--keep is given more than once; write it once"]],
     [["assets", "-l", "info", "--log-level", "info"], ["--log-level is given more than once; write it once"]],
     [["assets", "--once", "--once"], ["--once is given more than once; write it once"]],
-    [["assets", "--port", "1"], ["--port is no flag of assets; it belongs to server"]],
-    [["-p", "1", "assets"], ["--port is no flag of assets; it belongs to server"]],
+    [["assets", "--port", "1"], ["--port is no flag of assets; it belongs to server and container"]],
+    [["-p", "1", "assets"], ["--port is no flag of assets; it belongs to server and container"]],
     [["status", "--once"], ["--once is no flag of status; it belongs to server and assets"]],
-    [["retry", "--json"], ["--json is no flag of retry; it belongs to status"]],
+    [["retry", "--json"], ["--json is no flag of retry; it belongs to status and container list"]],
     [["--version", "--once"], ["--once does not go with --version; it belongs to server and assets"]],
     [
       ["assets", "x", "y"],
@@ -129,12 +129,29 @@ describe("refused, with what would be right", () => {
     [["assets", "--", "./app"], ["assets runs no app; remove what stands behind --, or use dewy server"]],
     [["status", "--", "./app"], ["status runs no app; remove what stands behind --, or use dewy server"]],
     [["sevrer", "x"], ['unknown command "sevrer"; did you mean server?']],
-    [["toString"], ['unknown command "toString"; write dewy server|assets|status|retry; see dewy help']],
-    [[], ["no command is given; write dewy server|assets|status|retry; see dewy help"]],
-    [["--once"], ["no command is given; write dewy server|assets|status|retry; see dewy help"]],
-    [["--", "server"], ["no command is given; write dewy server|assets|status|retry; see dewy help"]],
+    [
+      ["toString"],
+      [
+        'unknown command "toString"; write dewy server|assets|container|container list|status|retry; see dewy help',
+      ],
+    ],
+    [
+      [],
+      ["no command is given; write dewy server|assets|container|container list|status|retry; see dewy help"],
+    ],
+    [
+      ["--once"],
+      ["no command is given; write dewy server|assets|container|container list|status|retry; see dewy help"],
+    ],
+    [
+      ["--", "server"],
+      ["no command is given; write dewy server|assets|container|container list|status|retry; see dewy help"],
+    ],
     [["help", "sttaus"], ['there is no help on "sttaus"; did you mean status?']],
-    [["", "server"], ['unknown command ""; write dewy server|assets|status|retry; see dewy help']],
+    [
+      ["", "server"],
+      ['unknown command ""; write dewy server|assets|container|container list|status|retry; see dewy help'],
+    ],
   ])("%j", (argv, expected) => {
     expect(problems(...argv)).toEqual(expected);
   });

@@ -204,8 +204,14 @@ describe("what the drivers say about the URLs", () => {
       commands: { checkUrls },
     });
     expect(seen).toEqual([
-      { registry: "ghr://Owner_X/repo", cache: "memory://", notifiers: ["slack://a"], calver: null },
-      { registry: null, cache: null, notifiers: [], calver: "YYYY.MM" },
+      {
+        registry: "ghr://Owner_X/repo",
+        cache: "memory://",
+        notifiers: ["slack://a"],
+        calver: null,
+        images: false,
+      },
+      { registry: null, cache: null, notifiers: [], calver: "YYYY.MM", images: false },
     ]);
   });
 });

@@ -65,6 +65,25 @@ describe("statuses", () => {
   });
 });
 
+describe("a 401 that the caller accepts", () => {
+  test("is a challenge: it neither makes the origin back off nor forgives its failures", async () => {
+    await using host = await HttpHost.start(() => ({ status: 401 }));
+    const clock = new FakeClock();
+    const http = client(clock);
+    const challenge = () => http.request({ url: host.origin, doing: "ask", accept: [401] }, c);
+    const refusal = () => failureOf(http.request({ url: host.origin, doing: "ask" }, c));
+    for (let times = 0; times < 5; times++) await (await challenge()).body.discard();
+    expect(http.governor.waitMs(host.origin)).toBe(0);
+    const waits: (number | undefined)[] = [];
+    for (let times = 0; times < 3; times++) {
+      await (await challenge()).body.discard();
+      waits.push((await refusal()).retryAfterMs);
+      await clock.advance(300_000);
+    }
+    expect(waits.map((ms) => Math.round((ms ?? 0) / 1000))).toEqual([1, 2, 4]);
+  });
+});
+
 describe("deadlines", () => {
   const opened: AsyncDisposable[] = [];
   afterEach(async () => {

@@ -14,7 +14,20 @@ export interface RegistryFixture extends AsyncDisposable {
   /** The reports stored with a release, as their bodies. */
   reports(tag: string): Promise<string[]>;
   /** For a host of `contractPlatform`. The registry is closed by the contract. */
-  open(policy: SelectPolicy): Promise<{ readonly registry: Registry; readonly source: ArtifactSource }>;
+  open(policy: SelectPolicy): Promise<Opened>;
+}
+
+interface Opened {
+  readonly registry: Registry;
+  /** null: its artifacts are no files. */
+  readonly source: ArtifactSource | null;
+}
+
+/** A registry whose releases are images: there are no files to choose from or to open, and no place for reports. */
+export interface ImageContract {
+  readonly why: string;
+  /** What an engine pulls for a release. */
+  artifactName(fixture: RegistryFixture, tag: string): string;
 }
 
 export const contractPlatform: Platform = { os: "linux", arch: "amd64" };
@@ -89,7 +102,21 @@ const choices: readonly Choice[] = [
 ];
 
 /** What every kind of registry must do, and the source of its artifacts. */
-export function registryContract(name: string, makeFixture: () => Promise<RegistryFixture>): void {
+export function registryContract(
+  name: string,
+  makeFixture: () => Promise<RegistryFixture>,
+  images: ImageContract | null = null,
+): void {
+  releaseContract(name, makeFixture, images);
+  if (images === null) fileContract(name, makeFixture);
+  else imageContract(name, makeFixture, images);
+}
+
+function releaseContract(
+  name: string,
+  makeFixture: () => Promise<RegistryFixture>,
+  images: ImageContract | null,
+): void {
   describe(`${name} as a registry`, () => {
     test.each(choices.map((choice): [string, Choice] => [choice.name, choice]))("%s", async (_, choice) => {
       await using fixture = await makeFixture();
@@ -111,6 +138,32 @@ export function registryContract(name: string, makeFixture: () => Promise<Regist
       expect((await opened.registry.latest(c)).release?.tag).toBe("v1.0.0");
     });
 
+    test("replacing the artifact's bytes changes its digest or its revision", async () => {
+      await using fixture = await makeFixture();
+      await fixture.publish("v1.0.0", artifact);
+      await using opened = await open(fixture, stable);
+      const before = (await opened.registry.latest(c)).release?.artifact;
+      await fixture.publish("v1.0.0", { [artifactName]: "other bytes of it" });
+      const after = (await opened.registry.latest(c)).release?.artifact;
+      expect([after?.digest, after?.revision]).not.toEqual([before?.digest, before?.revision]);
+    });
+
+    test("find gives a release the policy would not choose; null for one that is not there", async () => {
+      await using fixture = await makeFixture();
+      await fixture.publish("v1.0.0", artifact);
+      await fixture.publish("v2.0.0-rc.1+blue", artifact);
+      await using opened = await open(fixture, stable);
+      const found = await opened.registry.find("v2.0.0-rc.1+blue", c);
+      const wanted = images?.artifactName(fixture, "v2.0.0-rc.1+blue") ?? artifactName;
+      expect(found).toMatchObject({ tag: "v2.0.0-rc.1+blue", artifact: { name: wanted } });
+      expect(await opened.registry.find("v3.0.0", c)).toBeNull();
+    });
+  });
+}
+
+/** What every registry whose artifacts are files must do. */
+function fileContract(name: string, makeFixture: () => Promise<RegistryFixture>): void {
+  describe(`${name} as a registry of files`, () => {
     test("a release without a file for this platform has no artifact, until it is there", async () => {
       await using fixture = await makeFixture();
       await fixture.publish("v1.0.0", { "app_darwin_arm64.tar.gz": "x", "README.md": "x" });
@@ -129,26 +182,6 @@ export function registryContract(name: string, makeFixture: () => Promise<Regist
       const { release } = await opened.registry.latest(c);
       expect(release?.files.map((file) => file.name).sort()).toEqual(Object.keys(files).sort());
       expect(release?.createdAt).toBeInstanceOf(Date);
-    });
-
-    test("replacing the artifact's bytes changes its digest or its revision", async () => {
-      await using fixture = await makeFixture();
-      await fixture.publish("v1.0.0", artifact);
-      await using opened = await open(fixture, stable);
-      const before = (await opened.registry.latest(c)).release?.artifact;
-      await fixture.publish("v1.0.0", { [artifactName]: "other bytes of it" });
-      const after = (await opened.registry.latest(c)).release?.artifact;
-      expect([after?.digest, after?.revision]).not.toEqual([before?.digest, before?.revision]);
-    });
-
-    test("find gives a release the policy would not choose; null for one that is not there", async () => {
-      await using fixture = await makeFixture();
-      await fixture.publish("v1.0.0", artifact);
-      await fixture.publish("v2.0.0-rc.1+blue", artifact);
-      await using opened = await open(fixture, stable);
-      const found = await opened.registry.find("v2.0.0-rc.1+blue", c);
-      expect(found).toMatchObject({ tag: "v2.0.0-rc.1+blue", artifact: { name: artifactName } });
-      expect(await opened.registry.find("v3.0.0", c)).toBeNull();
     });
 
     test("the same record reported twice is one report, with what was deployed where", async () => {
@@ -213,9 +246,43 @@ export function registryContract(name: string, makeFixture: () => Promise<Regist
   });
 }
 
+/** What holds instead where they are images. */
+function imageContract(
+  name: string,
+  makeFixture: () => Promise<RegistryFixture>,
+  { why, artifactName: nameOf }: ImageContract,
+): void {
+  describe(`${name} as a registry of images (${why})`, () => {
+    test("the image is the release's only file, with its digest", async () => {
+      await using fixture = await makeFixture();
+      await fixture.publish("v1.0.0+blue", artifact);
+      await using opened = await open(fixture, stable);
+      const { release } = await opened.registry.latest(c);
+      expect(release?.artifact?.name).toBe(nameOf(fixture, "v1.0.0+blue"));
+      expect(release?.artifact?.digest).toMatch(/^sha256:[0-9a-f]{64}$/);
+      expect(release?.files).toEqual(release?.artifact ? [release.artifact] : []);
+    });
+
+    test("a report is taken and leaves nothing behind", async () => {
+      await using fixture = await makeFixture();
+      await fixture.publish("v1.0.0", artifact);
+      await using opened = await open(fixture, stable);
+      await opened.registry.report(record, c);
+      expect(await fixture.reports("v1.0.0")).toEqual([]);
+    });
+  });
+}
+
 async function open(fixture: RegistryFixture, policy: SelectPolicy) {
-  const opened = await fixture.open(policy);
-  return { ...opened, [Symbol.asyncDispose]: () => opened.registry[Symbol.asyncDispose]() };
+  const { registry, source } = await fixture.open(policy);
+  return {
+    registry,
+    get source(): ArtifactSource {
+      if (source === null) throw new Error("this registry has no source of files");
+      return source;
+    },
+    [Symbol.asyncDispose]: () => registry[Symbol.asyncDispose](),
+  };
 }
 
 async function artifactOf(registry: Registry, tag: string): Promise<ReleaseFile> {

@@ -1,0 +1,64 @@
+import type { Log } from "../log.ts";
+import type { Call } from "../util/async.ts";
+import type { Clock } from "../util/time.ts";
+import { dockerConfigCredential } from "./docker-config.ts";
+import { dockerVariableCredential, type Environment, hostVariableCredential } from "./environment.ts";
+import type { RegistryCredentials } from "./image-source.ts";
+import type { Repository } from "./reference.ts";
+
+/** A login and where it was found; only `source` may be shown. */
+export interface Credential {
+  readonly source: string;
+  readonly login: RegistryCredentials;
+}
+
+export interface CredentialDeps {
+  readonly env: Environment;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * The login for one repository, the most specific first: Docker's configuration, the variable of a well-known
+ * host, DOCKER_USERNAME. Where the way to the registry is not encrypted, it is given out only if the operator
+ * wrote `insecure=true`.
+ */
+export class CredentialStore {
+  #warned = false;
+
+  constructor(
+    private readonly repository: Repository,
+    private readonly deps: CredentialDeps,
+  ) {}
+
+  /** Looked for anew each time: helpers give out tokens that end, and people log in while the agent runs. */
+  async find(c: Call): Promise<Credential | null> {
+    const { repository, deps } = this;
+    const found =
+      (await dockerConfigCredential(repository, deps, c)) ??
+      hostVariableCredential(repository, deps.env) ??
+      dockerVariableCredential(deps.env);
+    if (found === null || !this.#isClear()) return found;
+    this.#warn(found.source);
+    return repository.transport === "clear-asked" ? found : null;
+  }
+
+  #isClear(): boolean {
+    return this.repository.transport === "clear-asked" || this.repository.transport === "clear-implied";
+  }
+
+  #warn(source: string): void {
+    if (this.#warned) return;
+    this.#warned = true;
+    const { host, transport } = this.repository;
+    if (transport === "clear-asked") {
+      this.deps.log.warn("Registry credentials are sent unencrypted", { registry: host, source });
+      return;
+    }
+    this.deps.log.warn("Registry credentials withheld", {
+      registry: host,
+      source,
+      hint: "the connection is not encrypted: write insecure=true to send them, insecure=false for HTTPS",
+    });
+  }
+}
