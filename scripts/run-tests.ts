@@ -31,7 +31,13 @@ const lanes: readonly (readonly Check[])[] = [
     },
   ],
   [{ name: "end to end", command: ["bun", "test", ...endToEnd.map((file) => `./${file}`)], count: summary }],
-  [{ name: "containers", command: ["bun", "test", ...containers.map((file) => `./${file}`)], count: summary }],
+  [
+    {
+      name: "containers",
+      command: ["bun", "test", ...containers.map((file) => `./${file}`)],
+      count: summary,
+    },
+  ],
 ];
 
 /** The lines `bun test` ends with: ` 12 pass`, ` 1 skip`, ` 0 fail`. */

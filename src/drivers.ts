@@ -5,6 +5,7 @@ import { DewyError } from "./errors.ts";
 import type { HttpClient } from "./http/client.ts";
 import type { Log } from "./log.ts";
 import { type Notifier, nullNotifier } from "./notify/notifier.ts";
+import type { ImageSource } from "./oci/image-source.ts";
 import type { Registry } from "./registry/registry.ts";
 import { type HostSelection, selectPolicy } from "./registry/selection.ts";
 import type { Platform } from "./release/platform.ts";
@@ -23,7 +24,7 @@ export interface DriverDeps {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Reads a URL completely, touching nothing, and answers what opens it; `config-invalid` if it is not right. */
-type RegistryDriver = (url: URL, host: HostSelection, env: Environment) => (deps: DriverDeps) => OpenRegistry;
+type RegistryDriver<T> = (url: URL, host: HostSelection, env: Environment) => (deps: DriverDeps) => T;
 
 export interface OpenRegistry {
   readonly registry: Registry;
@@ -31,7 +32,7 @@ export interface OpenRegistry {
   readonly source: ArtifactSource;
 }
 
-const registries: Record<string, () => Promise<RegistryDriver>> = {
+const archiveRegistries: Record<string, () => Promise<RegistryDriver<OpenRegistry>>> = {
   file: async () => {
     const { parseDirectoryUrl, openDirectory, directorySource } = await import("./registry/file.ts");
     return (url, host) => {
@@ -54,6 +55,25 @@ const registries: Record<string, () => Promise<RegistryDriver>> = {
       return (deps) => openGithub(options, { ...deps, policy, environment });
     };
   },
+};
+
+export interface OpenImageRegistry {
+  readonly registry: Registry;
+  /** For whoever pulls its images. */
+  readonly images: ImageSource;
+}
+
+const oci = async (): Promise<RegistryDriver<OpenImageRegistry>> => {
+  const { parseOciUrl, openOciRegistry } = await import("./registry/oci.ts");
+  return (url, host, env) => {
+    const options = parseOciUrl(url, host);
+    return (deps) => openOciRegistry(options, { ...deps, env });
+  };
+};
+
+const imageRegistries: Record<string, () => Promise<RegistryDriver<OpenImageRegistry>>> = {
+  img: oci,
+  docker: oci,
 };
 
 /** Likewise; `directory` is the agent's cache directory. */
@@ -99,17 +119,19 @@ const notifiers: Record<string, () => Promise<NotifierDriver>> = {};
 
 /** The schemes that work, for help texts and errors. */
 export const schemes = {
-  registry: Object.keys(registries),
+  registry: Object.keys(archiveRegistries),
+  imageRegistry: Object.keys(imageRegistries),
   cache: Object.keys(caches),
   notifier: Object.keys(notifiers),
 } as const;
 
 /** Everything the drivers have against the URLs; part of the check before anything is touched. */
 export function urlChecker(env: Environment): CheckUrls {
-  return async ({ registry, cache, notifiers: urls, calver }) => {
+  return async ({ registry, cache, notifiers: urls, calver, images }) => {
     const host = { slot: null, calver };
+    const readRegistry = images ? readImageRegistry : readArchiveRegistry;
     const problems = await Promise.all([
-      registry === null ? null : problemWith(() => readArchiveRegistry(registry, host, env)),
+      registry === null ? null : problemWith(() => readRegistry(registry, host, env)),
       cache === null ? null : problemWith(() => readCache(cache)),
       ...urls.map((url) => problemWith(() => readNotifier(url))),
     ]);
@@ -118,7 +140,22 @@ export function urlChecker(env: Environment): CheckUrls {
 }
 
 export async function readArchiveRegistry(url: string, host: HostSelection, env: Environment) {
-  const driver = await driverOf("--registry", registries, url);
+  if (schemeOf(url) in imageRegistries) {
+    throw new DewyError("config-invalid", `--registry: ${schemeOf(url)}:// has images`, {
+      hint: "run dewy container, or name a registry of archives",
+    });
+  }
+  const driver = await driverOf("--registry", archiveRegistries, url);
+  return driver(new URL(url), host, env);
+}
+
+export async function readImageRegistry(url: string, host: HostSelection, env: Environment) {
+  if (schemeOf(url) in archiveRegistries) {
+    throw new DewyError("config-invalid", `--registry: ${schemeOf(url)}:// has archives`, {
+      hint: "run dewy server or dewy assets, or name a registry of images: img://host/name",
+    });
+  }
+  const driver = await driverOf("--registry", imageRegistries, url);
   return driver(new URL(url), host, env);
 }
 
@@ -150,7 +187,7 @@ export async function openNotifiers(urls: readonly string[], deps: DriverDeps): 
 }
 
 async function driverOf<T>(flag: string, drivers: Record<string, () => Promise<T>>, url: string): Promise<T> {
-  const scheme = new URL(url).protocol.slice(0, -1);
+  const scheme = schemeOf(url);
   const load = Object.hasOwn(drivers, scheme) ? drivers[scheme] : undefined;
   if (load !== undefined) return load();
   const known = Object.keys(drivers).map((name) => `${name}://`);
@@ -160,6 +197,10 @@ async function driverOf<T>(flag: string, drivers: Record<string, () => Promise<T
         ? "this version has none yet: leave the flag out"
         : `write one of ${known.join(", ")}`,
   });
+}
+
+function schemeOf(url: string): string {
+  return new URL(url).protocol.slice(0, -1);
 }
 
 async function problemWith(read: () => Promise<unknown>): Promise<Problem | null> {

@@ -33,6 +33,16 @@ export type DeployEvent =
       readonly reason: string;
     }
   | {
+      readonly kind: "replica-lost";
+      /** It ended, failed its checks, or its replacement did not come up. */
+      readonly how: "died" | "sick" | "not-started";
+      readonly tag: string;
+      /** The container's name; null: there is none. */
+      readonly container: string | null;
+      readonly reason: string;
+      readonly delayMs: number;
+    }
+  | {
       readonly kind: "crashed";
       readonly tag: string | null;
       readonly reason: string;

@@ -16,12 +16,13 @@ import { DewyError, systemCode, toDewyError } from "../errors.ts";
 import type { Call } from "../util/async.ts";
 import { fsyncDirectory } from "../util/fs.ts";
 import type { Clock } from "../util/time.ts";
+import { releaseName } from "./release-name.ts";
 
 /** Fills an empty directory with a release; on disk when it returns. */
 export type Extract = (intoDir: string, c: Call) => Promise<void>;
 
 const partialPrefix = ".partial-";
-const releaseName = /^\d{8}T\d{6}Z$/;
+const namePattern = /^\d{8}T\d{6}Z$/;
 
 /**
  * `<root>/releases/<UTC time>/` and `<root>/current`. A release appears whole or not at all, and `current` leads
@@ -53,7 +54,7 @@ export class ReleaseDirectory {
   }
 
   has(release: string): boolean {
-    return releaseName.test(release) && existsSync(this.pathOf(release));
+    return namePattern.test(release) && existsSync(this.pathOf(release));
   }
 
   /** The release `current` leads to, if it leads to one of ours that is there. */
@@ -124,13 +125,13 @@ export class ReleaseDirectory {
   }
 
   remove(release: string): void {
-    if (releaseName.test(release)) rmSync(this.pathOf(release), { recursive: true, force: true });
+    if (namePattern.test(release)) rmSync(this.pathOf(release), { recursive: true, force: true });
   }
 
   /** Newest first. */
   list(): string[] {
     try {
-      const names = readdirSync(this.path).filter((name) => releaseName.test(name));
+      const names = readdirSync(this.path).filter((name) => namePattern.test(name));
       return names.sort().reverse();
     } catch (error) {
       if (systemCode(error) === "ENOENT") return [];
@@ -151,7 +152,7 @@ export class ReleaseDirectory {
   #freeName(): string {
     const time = this.clock.now();
     for (;;) {
-      const name = `${time.toISOString().slice(0, 19).replace(/[-:]/g, "")}Z`;
+      const name = releaseName(time);
       if (!existsSync(this.pathOf(name))) return name;
       time.setUTCSeconds(time.getUTCSeconds() + 1);
     }

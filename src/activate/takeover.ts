@@ -6,6 +6,7 @@ import type { Log } from "../log.ts";
 import { type PlacedRelease, parseArtifactKey } from "../release/release.ts";
 import type { Call } from "../util/async.ts";
 import type { ReleaseDirectory } from "./release-dir.ts";
+import { releaseTime } from "./release-name.ts";
 
 /**
  * What the Go original left running here: `current` leads to a release and the cache's `current` key names its
@@ -29,7 +30,7 @@ export async function placedByOriginal(
     return null;
   }
   const artifact = join(cacheDir, fileNameOf(key));
-  if (existsSync(artifact) && timeOf(release) + 1000 <= statSync(artifact).mtimeMs) {
+  if (existsSync(artifact) && releaseTime(release).getTime() + 1000 <= statSync(artifact).mtimeMs) {
     log.warn("The recorded version was never put in place; it is deployed again", { cache_key: key });
     return null;
   }
@@ -40,15 +41,8 @@ export async function placedByOriginal(
     digest,
     artifact: named.fileName,
     release,
-    since: new Date(timeOf(release)).toISOString(),
+    since: releaseTime(release).toISOString(),
   };
-}
-
-/** `20240115T103045Z` → milliseconds since 1970. */
-function timeOf(release: string): number {
-  const [, ...parts] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(release) ?? [];
-  const [year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0] = parts.map(Number);
-  return Date.UTC(year, month - 1, day, hour, minute, second);
 }
 
 function readKey(path: string): string | null {

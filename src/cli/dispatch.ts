@@ -7,7 +7,8 @@ import { type Problem, problemOf } from "../config/problem.ts";
 import { wholeFrom } from "../config/values.ts";
 import { messageOf } from "../errors.ts";
 import { type CommandName, commandNames, commandSpec } from "./commands.ts";
-import { type FlagSpec, flagsOf } from "./flags.ts";
+import type { FlagSpec } from "./flag-groups/spec.ts";
+import { flagsOf } from "./flags.ts";
 import type { Tokens } from "./tokens.ts";
 
 /** What the commands do; each gives the exit code. main.ts brings them, loading each only when it is called. */

@@ -1,5 +1,6 @@
 import { type CommandName, commandSpec, commands, environment, exitCodes } from "./commands.ts";
-import { type FlagSpec, flags, flagsOf } from "./flags.ts";
+import type { FlagSpec } from "./flag-groups/spec.ts";
+import { flags, flagsOf } from "./flags.ts";
 
 const widest = 100;
 const narrowest = 60;

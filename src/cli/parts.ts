@@ -12,6 +12,8 @@ export interface AgentParts {
   readonly announcer: Announcer;
   readonly clock: Clock;
   readonly log: Log;
+  /** Aborts when the agent's end is to take no longer. */
+  readonly hurry: AbortSignal;
   readonly currentTag: () => string | null;
   /** Closes what is put into it, in reverse order, when the agent ends. */
   readonly open: AsyncDisposableStack;

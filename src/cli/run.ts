@@ -83,7 +83,7 @@ async function openAgent(
   options: RunOptions,
   log: Log,
   open: AsyncDisposableStack,
-  c: Call,
+  c: AgentSignals,
 ): Promise<AgentDeps> {
   const { env } = options;
   const clock = systemClock;
@@ -99,7 +99,8 @@ async function openAgent(
   const { file: state, fresh } = StateFile.open(layout.state, log);
   const announcer = new Announcer(open.use(await openNotifiers(config.notifiers, drivers)), log);
   const currentTag = () => state.state.current?.tag ?? null;
-  const parts: AgentParts = { drivers, layout, env, announcer, clock, log, currentTag, open };
+  const { hurry } = c;
+  const parts: AgentParts = { drivers, layout, env, announcer, clock, log, hurry, currentTag, open };
   const { registry, delivery } = await openDelivery(config, parts, c);
   return {
     registry,

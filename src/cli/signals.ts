@@ -18,6 +18,7 @@ type RestartSignal = "SIGHUP" | "SIGUSR1";
  */
 export class AgentSignals implements Disposable {
   readonly #stop = new AbortController();
+  readonly #hurry = new AbortController();
   readonly #handlers = new Map<NodeJS.Signals, () => void>();
   #restart: ((signal: RestartSignal) => Promise<void>) | null = null;
   #restarting = false;
@@ -27,7 +28,10 @@ export class AgentSignals implements Disposable {
   constructor() {
     for (const [signal, name] of Object.entries(stopSignals)) {
       const reason = new DewyError("stopped", `Stop receiving by ${name} signal`);
-      this.#handlers.set(signal as keyof typeof stopSignals, () => this.#stop.abort(reason));
+      this.#handlers.set(signal as keyof typeof stopSignals, () => {
+        if (this.#stop.signal.aborted) this.#hurry.abort(reason);
+        this.#stop.abort(reason);
+      });
     }
     for (const signal of ["SIGHUP", "SIGUSR1"] as const) {
       this.#handlers.set(signal, () => void this.#onRestart(signal));
@@ -38,6 +42,11 @@ export class AgentSignals implements Disposable {
   /** Aborts when the agent is to end; the reason is the message people get. */
   get signal(): AbortSignal {
     return this.#stop.signal;
+  }
+
+  /** Aborts when somebody has asked for the end a second time. */
+  get hurry(): AbortSignal {
+    return this.#hurry.signal;
   }
 
   /** From now on SIGHUP restarts the app; SIGUSR1 too, and people are told. */

@@ -1,7 +1,8 @@
 import type { Problem } from "../config/problem.ts";
+import { nearest } from "../util/suggest.ts";
 import { type CommandName, commandNames, commandSpec, isCommand } from "./commands.ts";
-import { type FlagOwner, type FlagSpec, flagByName, flagByShort, flags, flagsOf, ownersOf } from "./flags.ts";
-import { nearest } from "./suggest.ts";
+import type { FlagOwner, FlagSpec } from "./flag-groups/spec.ts";
+import { flagByName, flagByShort, flags, flagsOf, ownersOf } from "./flags.ts";
 
 /** The raw arguments, read once and checked against the table of flags. */
 export interface Tokens {

@@ -43,6 +43,8 @@ export async function loadConfig(
 /** `notifier.1` is about `notifier`. */
 function toProblem(path: string, message: string): Problem {
   const about = path.split(".")[0] ?? path;
+  // What is wrong behind `--` names the option itself.
+  if (about === "runOptions") return { message, about };
   const label = about === about.toUpperCase() ? about : `--${about}`;
   return { message: `${label} ${message}`, about };
 }

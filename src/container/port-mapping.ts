@@ -61,25 +61,37 @@ export function portBindings(ports: readonly PortMapping[]): Required<Pick<Creat
   };
 }
 
-/**
- * Where a replica serves each proxy port: on the published port, then on the container's own address, which still
- * works while the engine, and its userland proxy, is away. A port that it serves nowhere has an empty list.
- */
-export function addressesOf(
-  container: Pick<Container, "ports" | "addresses">,
+/** Where a replica serves each proxy port on this host's loopback; a port that is not published has an empty list. */
+export function publishedAddresses(
+  container: Pick<Container, "ports">,
   ports: readonly PortMapping[],
-  engine: Pick<RuntimeInfo, "rootless">,
 ): ReplicaAddresses {
-  const direct = engine.rootless ? [] : container.addresses;
   return new Map(
     ports.map(({ proxyPort, containerPort }) => [
       proxyPort,
-      [
-        ...container.ports.filter((port) => port.containerPort === containerPort).flatMap(publishedAddress),
-        ...direct.map((host) => ({ host, port: containerPort })),
-      ],
+      container.ports.filter((port) => port.containerPort === containerPort).flatMap(publishedAddress),
     ]),
   );
+}
+
+/** Where it serves them on the container's own addresses, which work while the engine is away, too. */
+export function directAddresses(
+  container: Pick<Container, "addresses">,
+  ports: readonly PortMapping[],
+  engine: Pick<RuntimeInfo, "rootless">,
+): ReplicaAddresses {
+  const hosts = engine.rootless ? [] : container.addresses;
+  return new Map(
+    ports.map(({ proxyPort, containerPort }) => [
+      proxyPort,
+      hosts.map((host) => ({ host, port: containerPort })),
+    ]),
+  );
+}
+
+/** For each port the addresses of one, then those of the other. */
+export function joinAddresses(first: ReplicaAddresses, then: ReplicaAddresses): ReplicaAddresses {
+  return new Map([...first].map(([port, list]) => [port, [...list, ...(then.get(port) ?? [])]]));
 }
 
 /** A port published on every address is on loopback too. */

@@ -27,9 +27,19 @@ export function messageOf(event: DeployEvent): string {
       return `Quarantined ${event.tag}: ${event.reason}. It is not tried again until it changes or dewy retry is run`;
     case "crashed":
       return `Server of ${event.tag ?? "unknown version"} died: ${event.reason}. Next start in ${formatDuration(event.delayMs)}`;
+    case "replica-lost":
+      return replicaLost(event);
     default:
       return unreachable(event);
   }
+}
+
+function replicaLost(event: Extract<DeployEvent, { kind: "replica-lost" }>): string {
+  const { how, tag, container, reason, delayMs } = event;
+  const next = delayMs > 0 ? `in ${formatDuration(Math.round(delayMs))}` : "now";
+  if (how === "not-started") return `A container of ${tag} did not start: ${reason}. Next try ${next}`;
+  const what = how === "died" ? "died" : "fails its checks";
+  return `Container ${container} of ${tag} ${what}: ${reason}. It is replaced ${next}`;
 }
 
 type Deployed = Extract<DeployEvent, { kind: "deployed" }>;

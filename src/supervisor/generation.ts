@@ -1,6 +1,6 @@
 import type { Call } from "../util/async.ts";
+import { processGroup, processStat } from "../util/procfs.ts";
 import type { Clock } from "../util/time.ts";
-import { processGroup, processStat } from "./procfs.ts";
 
 /** How a process ended; both null when it was not our child and can't be asked. */
 export interface Exit {

@@ -1,13 +1,13 @@
 import { messageOf } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Call } from "../util/async.ts";
+import { processAgeMs } from "../util/procfs.ts";
 import type { Clock } from "../util/time.ts";
 import { type Generation, stopProcess, watchProcess } from "./generation.ts";
 import { type LaunchOptions, launch } from "./launch.ts";
 import { type ListenSpec, listenName } from "./listen-spec.ts";
 import type { Listener } from "./listener.ts";
 import type { Orphan } from "./orphan.ts";
-import { processAgeMs } from "./procfs.ts";
 import type { RecordFile, SupervisorRecord } from "./record.ts";
 import { takeOver } from "./takeover.ts";
 

@@ -1,10 +1,10 @@
 import { DewyError, messageOf, systemCode, toDewyError } from "../errors.ts";
+import { processStat } from "../util/procfs.ts";
 import type { Clock } from "../util/time.ts";
 import { resolveProgram, withListenPid } from "./command.ts";
 import { listenEnvironment, protocolVariables, readEnvDir, rootVariable } from "./environment.ts";
 import type { Generation } from "./generation.ts";
 import type { Listener } from "./listener.ts";
-import { processStat } from "./procfs.ts";
 
 export interface LaunchOptions {
   readonly command: readonly string[];

@@ -14,8 +14,9 @@ import {
   setSocketOption,
   streamSocket,
 } from "../util/libc.ts";
+import { describeHolders } from "../util/procfs.ts";
 import { type ListenSpec, listenName } from "./listen-spec.ts";
-import { commandName, holdersOf, listeningInodes, processIds } from "./procfs.ts";
+import { listeningInodes } from "./listening.ts";
 
 /** The kernel cuts it to net.core.somaxconn. */
 const backlog = 4096;
@@ -142,7 +143,7 @@ async function removeStaleSocket(path: string): Promise<void> {
 function listenError(spec: ListenSpec, error: unknown): DewyError {
   const name = listenName(spec);
   if (systemCode(error) === "EADDRINUSE") {
-    return new DewyError("port-in-use", `port ${name} is in use${heldBy(spec)}`, {
+    return new DewyError("port-in-use", `port ${name} is in use${describeHolders(listeningInodes(spec))}`, {
       cause: error,
       hint: "stop the process that listens there, or give dewy another --port",
     });
@@ -154,11 +155,4 @@ function listenError(spec: ListenSpec, error: unknown): DewyError {
     });
   }
   return toDewyError(error, `listen on ${name}`);
-}
-
-function heldBy(spec: ListenSpec): string {
-  const inodes = listeningInodes(spec);
-  const holders = holdersOf(inodes, processIds());
-  if (holders.length === 0) return "";
-  return ` by ${holders.map((pid) => `pid ${pid} (${commandName(pid)})`).join(", ")}`;
 }

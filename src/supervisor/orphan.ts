@@ -1,21 +1,20 @@
 import { closeSync, readlinkSync } from "node:fs";
 import { join, sep } from "node:path";
 import { pidfdGetfd, pidfdOpen } from "../util/libc.ts";
-import { generationVariable, portVariable, rootVariable } from "./environment.ts";
-import { type ProcessTarget, processIsAlive } from "./generation.ts";
-import { type ListenSpec, listenName } from "./listen-spec.ts";
-import { Listener } from "./listener.ts";
 import {
   descriptorOf,
   environment,
   holdersOf,
-  inodesAt,
-  listeningInodes,
   processGroup,
   processIds,
   processStat,
   workingDirectory,
-} from "./procfs.ts";
+} from "../util/procfs.ts";
+import { generationVariable, portVariable, rootVariable } from "./environment.ts";
+import { type ProcessTarget, processIsAlive } from "./generation.ts";
+import { type ListenSpec, listenName } from "./listen-spec.ts";
+import { Listener } from "./listener.ts";
+import { inodesAt, listeningInodes } from "./listening.ts";
 import type { RecordedGeneration, SupervisorRecord } from "./record.ts";
 
 /** A run of the app whose agent is gone. */

@@ -1,7 +1,7 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import * as v from "valibot";
 import { partialPath } from "../util/fs.ts";
-import { bootId } from "./procfs.ts";
+import { bootId } from "../util/procfs.ts";
 
 const generationSchema = v.object({
   number: v.number(),

@@ -4,6 +4,7 @@ import type { Clock } from "../util/time.ts";
 import { stopProcess } from "./generation.ts";
 import type { ListenSpec } from "./listen-spec.ts";
 import { type Listener, openListener } from "./listener.ts";
+import { listeningInodes } from "./listening.ts";
 import {
   foreignOrphan,
   holdsPort,
@@ -12,7 +13,6 @@ import {
   spawnedOrphans,
   takeListener,
 } from "./orphan.ts";
-import { listeningInodes } from "./procfs.ts";
 import type { SupervisorRecord } from "./record.ts";
 
 /** What an agent begins with: the listeners, and the runs of the app that its predecessor left. */

@@ -18,6 +18,9 @@ export const IPV6_V6ONLY = darwin ? 27 : 26;
 
 const SOCK_STREAM = 1;
 const F_SETFD = 2;
+const F_DUPFD_CLOEXEC = darwin ? 67 : 1030;
+const SIOCOUTQ = 0x5411n;
+const SO_NWRITE = 0x1024;
 const FD_CLOEXEC = 1;
 const LOCK_EX_NB = 2 | 4;
 const MADV_DONTNEED = 4;
@@ -76,6 +79,7 @@ const posix = {
   getsockopt: { args: [i32, i32, i32, pointer, pointer], returns: i32 },
   fcntl: { args: [i32, i32, i32], returns: i32 },
   flock: { args: [i32, i32], returns: i32 },
+  ioctl: { args: [i32, u64, pointer], returns: i32 },
 } as const;
 const linux = {
   madvise: { args: [u64, u64, i32], returns: i32 },
@@ -170,6 +174,21 @@ export function bindSocket(fd: number, address: ArrayBuffer): void {
 
 export function listenSocket(fd: number, backlog: number): void {
   checked("listen", libc().listen(fd, backlog));
+}
+
+/** A second descriptor of the same open socket, closed on exec; null when the process may have no more. */
+export function duplicate(fd: number): number | null {
+  const copy = libc().fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  return copy < 0 ? null : copy;
+}
+
+const answer = new ArrayBuffer(8);
+const answerView = new DataView(answer);
+
+/** Bytes given to a TCP socket that the other side's kernel has not confirmed (tcp(7), SIOCOUTQ); 0 when it can't tell. */
+export function unconfirmedBytes(fd: number): number {
+  if (darwin) return getSocketOption(fd, SOL_SOCKET, SO_NWRITE);
+  return libc().ioctl(fd, SIOCOUTQ, ptr(answer)) < 0 ? 0 : answerView.getInt32(0, true);
 }
 
 /** Takes an exclusive lock that ends with the process, however it ends; false when another holds it. */

@@ -1,8 +1,8 @@
 /** What an agent costs when nothing happens: CPU of `--version`, memory of an idle server agent on GitHub Releases. */
-import { readFileSync } from "node:fs";
 import { dewyBinary } from "../support/dewy.ts";
 import { startGithub } from "../support/github-server.ts";
 import { TestHost } from "../support/host.ts";
+import { memoryOf } from "../support/memory.ts";
 
 const runs = 50;
 
@@ -12,12 +12,6 @@ function versionCpuMs(): number[] {
     return Number(resourceUsage.cpuTime.total) / 1000;
   });
   return times.sort((a, b) => a - b);
-}
-
-function memoryOf(pid: number): string {
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  const mib = (name: string) => Math.round(Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) / 1024);
-  return `${mib("VmRSS")} MiB resident (${mib("RssAnon")} of its own, ${mib("RssFile")} program text shared with the page cache), peak ${mib("VmHWM")} MiB`;
 }
 
 const cpu = versionCpuMs();

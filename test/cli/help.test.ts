@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { commandNames, commands, environment } from "../../src/cli/commands.ts";
-import { type FlagSpec, flags, flagsOf } from "../../src/cli/flags.ts";
+import type { FlagSpec } from "../../src/cli/flag-groups/spec.ts";
+import { flags, flagsOf } from "../../src/cli/flags.ts";
 import { dewy } from "./support.ts";
 
 const help = async (argv: string[], columns?: number) => {

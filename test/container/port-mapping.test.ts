@@ -1,5 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { addressesOf, portBindings, resolvePorts } from "../../src/container/port-mapping.ts";
+import {
+  directAddresses,
+  joinAddresses,
+  portBindings,
+  publishedAddresses,
+  resolvePorts,
+} from "../../src/container/port-mapping.ts";
 import { parseRunOptions } from "../../src/container/run-options/parse.ts";
 
 const none = { config: {} };
@@ -69,37 +75,33 @@ describe("a replica is reached", () => {
     hostIp,
     hostPort,
   });
-  const rooted = { rootless: false };
 
-  test("on its published ports, then on its own address", () => {
-    const container = {
-      ports: [published(8080, "127.0.0.1", 32768), published(9090, "127.0.0.1", 32769)],
-      addresses: ["172.17.0.2"],
-    };
-    expect([...addressesOf(container, ports, rooted)]).toEqual([
-      [
-        8000,
-        [
-          { host: "127.0.0.1", port: 32768 },
-          { host: "172.17.0.2", port: 8080 },
-        ],
-      ],
-      [
-        8001,
-        [
-          { host: "127.0.0.1", port: 32769 },
-          { host: "172.17.0.2", port: 9090 },
-        ],
-      ],
+  const container = {
+    ports: [published(8080, "127.0.0.1", 32768), published(9090, "127.0.0.1", 32769)],
+    addresses: ["172.17.0.2"],
+  };
+  const onHost = [
+    [8000, [{ host: "127.0.0.1", port: 32768 }]],
+    [8001, [{ host: "127.0.0.1", port: 32769 }]],
+  ];
+  const ofItsOwn = [
+    [8000, [{ host: "172.17.0.2", port: 8080 }]],
+    [8001, [{ host: "172.17.0.2", port: 9090 }]],
+  ];
+
+  test("on its published ports, and on its own address", () => {
+    const onLoopback = publishedAddresses(container, ports);
+    const direct = directAddresses(container, ports, { rootless: false });
+    expect([...onLoopback] as unknown[]).toEqual(onHost);
+    expect([...direct] as unknown[]).toEqual(ofItsOwn);
+    expect(joinAddresses(direct, onLoopback).get(8001)).toEqual([
+      { host: "172.17.0.2", port: 9090 },
+      { host: "127.0.0.1", port: 32769 },
     ]);
   });
 
   test("never on the address of a rootless engine's container", () => {
-    const container = { ports: [published(8080, "127.0.0.1")], addresses: ["10.0.2.100"] };
-    expect([...addressesOf(container, ports, { rootless: true })]).toEqual([
-      [8000, [{ host: "127.0.0.1", port: 32768 }]],
-      [8001, []],
-    ]);
+    expect([...directAddresses(container, ports, { rootless: true }).values()]).toEqual([[], []]);
   });
 
   test.each([
@@ -111,12 +113,12 @@ describe("a replica is reached", () => {
     // Another host's way in, or nobody's.
     ["192.0.2.1", []],
   ])("where the engine says it is published on %j", (hostIp, hosts) => {
-    const found = addressesOf({ ports: [published(8080, hostIp)], addresses: [] }, ports, rooted).get(8000);
+    const found = publishedAddresses({ ports: [published(8080, hostIp)] }, ports).get(8000);
     expect(found?.map(({ host }) => host)).toEqual(hosts);
   });
 
   test("nowhere while its ports have no number yet", () => {
-    const container = { ports: [published(8080, "127.0.0.1", 0)], addresses: [] };
-    expect(addressesOf(container, ports, rooted).get(8000)).toEqual([]);
+    const starting = { ports: [published(8080, "127.0.0.1", 0)] };
+    expect(publishedAddresses(starting, ports).get(8000)).toEqual([]);
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openListener } from "../../src/supervisor/listener.ts";
-import { processGroup, processStat } from "../../src/supervisor/procfs.ts";
+import { processGroup, processStat } from "../../src/util/procfs.ts";
 import { runDewy } from "../support/dewy.ts";
 import { demoCommand, freePort, TestHost } from "../support/host.ts";
 import { startLoad } from "../support/load.ts";

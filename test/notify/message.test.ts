@@ -71,6 +71,51 @@ describe("an event in one plain line", () => {
       "Server of v1.2.3 died: killed by SIGSEGV. Next start in 400ms",
     ],
     [
+      {
+        kind: "replica-lost",
+        how: "died",
+        tag: "v1.2.3",
+        container: "web-1-0",
+        reason: "it was killed",
+        delayMs: 0,
+      },
+      "Container web-1-0 of v1.2.3 died: it was killed. It is replaced now",
+    ],
+    [
+      {
+        kind: "replica-lost",
+        how: "sick",
+        tag: "v1.2.3",
+        container: "web-1-0",
+        reason: "503",
+        delayMs: 999.6,
+      },
+      "Container web-1-0 of v1.2.3 fails its checks: 503. It is replaced in 1s",
+    ],
+    [
+      {
+        kind: "replica-lost",
+        how: "not-started",
+        tag: "v1.2.3",
+        container: null,
+        reason: "no",
+        delayMs: 2000,
+      },
+      "A container of v1.2.3 did not start: no. Next try in 2s",
+    ],
+    [{ kind: "pulled", tag: "v1.2.3" }, "Pulled image for v1.2.3"],
+    [
+      {
+        kind: "deployed",
+        tag: "v1.2.3",
+        fromTag: "v1.2.2",
+        durationMs: 1500,
+        how: "rolled",
+        hasPort: true,
+      },
+      "Container deployed successfully for v1.2.3 (v1.2.2 → v1.2.3, 1.5s)",
+    ],
+    [
       { kind: "crashed", tag: null, reason: "exited with code 1", delayMs: 60_000 },
       "Server of unknown version died: exited with code 1. Next start in 1m0s",
     ],

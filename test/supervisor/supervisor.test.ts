@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { commandName, listeningInodes, processGroup } from "../../src/supervisor/procfs.ts";
+import { listeningInodes } from "../../src/supervisor/listening.ts";
+import { commandName, processGroup } from "../../src/util/procfs.ts";
 import { AppHost, groupIsGone, pidOf, shellApps, sleeps } from "../support/app-host.ts";
 import { startLoad } from "../support/load.ts";
 import { until } from "../support/until.ts";

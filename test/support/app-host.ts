@@ -1,6 +1,5 @@
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { commandName, environment, processGroup } from "../../src/supervisor/procfs.ts";
 import { RecordFile } from "../../src/supervisor/record.ts";
 import {
   type Change,
@@ -8,6 +7,7 @@ import {
   Supervisor,
   type SupervisorOptions,
 } from "../../src/supervisor/supervisor.ts";
+import { commandName, environment, processGroup } from "../../src/util/procfs.ts";
 import { systemClock } from "../../src/util/time.ts";
 import { freePort } from "./host.ts";
 import { recordingLog } from "./recording.ts";

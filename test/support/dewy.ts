@@ -14,6 +14,8 @@ export interface LogRecord {
 export interface DewyOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** A command that runs the one behind it: `setpriv --reuid=1000 …`. */
+  readonly through?: readonly string[];
 }
 
 /** Runs dewy to its end. */
@@ -45,7 +47,8 @@ export class RunningDewy implements AsyncDisposable {
   constructor(args: readonly string[], options: DewyOptions = {}) {
     const [command = "", ...rest] = args;
     const own = rest.includes("--log-level") || rest.includes("-l") ? [] : ["--log-level", "debug"];
-    this.#child = Bun.spawn([dewyBinary, command, ...own, "--log-format", "json", ...rest], {
+    const through = options.through ?? [];
+    this.#child = Bun.spawn([...through, dewyBinary, command, ...own, "--log-format", "json", ...rest], {
       stdio: ["ignore", "inherit", "pipe"],
       env: environment(options.env),
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),

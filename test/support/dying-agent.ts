@@ -9,7 +9,7 @@ const [step, ...argv] = process.argv.slice(2);
 const { env } = process;
 const stdout = (text: string) => void writeSync(1, text);
 const stderr = (text: string) => void writeSync(2, text);
-const run = (config: AgentConfig) =>
+const agent = (config: AgentConfig) =>
   runAgent(config, {
     env,
     stderr,
@@ -18,8 +18,8 @@ const run = (config: AgentConfig) =>
     },
   });
 const commands = {
-  server: run,
-  assets: run,
+  agent,
+  listContainers: async () => 0,
   status: async () => 0,
   retry: async () => 0,
   checkUrls: urlChecker(env),

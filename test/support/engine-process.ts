@@ -130,6 +130,7 @@ async function launch(spec: EngineSpec, logPath: string) {
   // The shell appends, so that the log tells of the runs before too.
   const daemon = Bun.spawn(["/bin/sh", "-c", `exec "$0" "$@" >>'${logPath}' 2>&1`, ...spec.daemon], {
     env,
+    cwd: spec.directory,
     stdio: ["ignore", "ignore", "ignore"],
     // A Ctrl-C in the terminal is for the tests; the engine ends with them by its cleaner.
     detached: true,

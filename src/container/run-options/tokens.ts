@@ -1,6 +1,6 @@
+import { nearest } from "../../util/suggest.ts";
 import type { OptionSpec } from "./option.ts";
 import type { Problem } from "./problem.ts";
-import { nearest } from "../../util/suggest.ts";
 import { optionByName, optionByShort, takenNames } from "./table.ts";
 import { booleanOf } from "./values.ts";
 

@@ -3,17 +3,16 @@ import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { processIsAlive, stopProcess } from "../../src/supervisor/generation.ts";
 import { openListener } from "../../src/supervisor/listener.ts";
+import { inodesAt, listeningInodes } from "../../src/supervisor/listening.ts";
 import {
   commandName,
   descriptorOf,
   environment,
-  inodesAt,
-  listeningInodes,
   processGroup,
   processIds,
   processStat,
   workingDirectory,
-} from "../../src/supervisor/procfs.ts";
+} from "../../src/util/procfs.ts";
 import { systemClock } from "../../src/util/time.ts";
 import { FakeClock } from "../support/clock.ts";
 import { freePort } from "../support/host.ts";

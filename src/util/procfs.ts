@@ -1,6 +1,4 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { ipv6Bytes, isIPv4 } from "../util/ip.ts";
-import type { ListenSpec } from "./listen-spec.ts";
 
 /** What /proc tells of processes and sockets (proc(5)). Null or empty where it can't tell: gone, or no rights. */
 export interface ProcessStat {
@@ -29,6 +27,14 @@ export function processStat(pid: number): ProcessStat | null {
 /** Changes at each boot, so that a recorded pid is never mistaken for one of an earlier boot. */
 export function bootId(): string {
   return readText("/proc/sys/kernel/random/boot_id")?.trim() ?? "";
+}
+
+/** ` by pid 7 (nginx)` for the processes that hold one of the sockets; empty where it can't be told. */
+export function describeHolders(inodes: readonly number[]): string {
+  if (inodes.length === 0) return "";
+  const holders = holdersOf(inodes, processIds());
+  if (holders.length === 0) return "";
+  return ` by ${holders.map((pid) => `pid ${pid} (${commandName(pid)})`).join(", ")}`;
 }
 
 /** Which of the processes hold one of the sockets. */
@@ -83,39 +89,6 @@ export function descriptorOf(pid: number, inode: number): number | null {
   }
   const found = names.find((name) => readLink(`/proc/${pid}/fd/${name}`) === `socket:[${inode}]`);
   return found === undefined ? null : Number(found);
-}
-
-/** The inodes of the sockets that listen exactly where `spec` says, from /proc/net/{tcp,tcp6,unix}. */
-export function inodesAt(spec: ListenSpec): number[] {
-  return spec.kind === "unix" ? listeningInodes(spec) : listeningInodes(spec, hexAddresses(spec.host));
-}
-
-/** Those that listen on its port, whatever their address, or on one of `addresses`: they may keep it from binding. */
-export function listeningInodes(spec: ListenSpec, addresses?: readonly string[]): number[] {
-  if (spec.kind === "unix") {
-    const rows = rowsOf("/proc/net/unix").filter((row) => row[7] === spec.path && row[5] === "01");
-    return rows.map((row) => Number(row[6]));
-  }
-  const suffix = `:${spec.port.toString(16).toUpperCase().padStart(4, "0")}`;
-  const rows = [...rowsOf("/proc/net/tcp"), ...rowsOf("/proc/net/tcp6")];
-  const listening = "0A";
-  const matches = (local = "") =>
-    local.endsWith(suffix) && (addresses?.includes(local.slice(0, -suffix.length)) ?? true);
-  return rows.filter((row) => matches(row[1]) && row[3] === listening).map((row) => Number(row[9]));
-}
-
-/** As /proc/net writes them: 32-bit words in the machine's byte order, which is little-endian. */
-function hexAddresses(host: string | null): string[] {
-  if (host === null) return ["0".repeat(32), "0".repeat(8)];
-  const bytes = isIPv4(host) ? host.split(".").map(Number) : ipv6Bytes(host);
-  const words = Array.from({ length: bytes.length / 4 }, (_, word) => bytes.slice(word * 4, word * 4 + 4));
-  const swapped = words.flatMap((word) => word.reverse());
-  return [swapped.map((byte) => byte.toString(16).toUpperCase().padStart(2, "0")).join("")];
-}
-
-function rowsOf(path: string): string[][] {
-  const lines = (readText(path) ?? "").split("\n").slice(1);
-  return lines.map((line) => line.trim().split(/\s+/));
 }
 
 function readText(path: string): string | null {

@@ -1,0 +1,117 @@
+import { ContainerDelivery } from "../activate/containers.ts";
+import type { Delivery } from "../activate/delivery.ts";
+import { adminPortTries, type ContainerView } from "../admin/protocol.ts";
+import { type AdminSource, openAdminApi } from "../admin/server.ts";
+import type { ContainerConfig } from "../config/container.ts";
+import { openRuntime } from "../container/engine/open.ts";
+import { type AppPlan, appName, checkEngine, checkFiles, planDeployment } from "../container/plan.ts";
+import { ReplicaSet } from "../container/replica-set.ts";
+import type { ContainerRuntime } from "../container/runtime.ts";
+import type { ReplicaStatus } from "../container/status.ts";
+import { readImageRegistry } from "../drivers.ts";
+import { records } from "../events.ts";
+import { TcpProxy } from "../proxy/tcp-proxy.ts";
+import type { Registry } from "../registry/registry.ts";
+import { type Call, withDeadline } from "../util/async.ts";
+import type { AgentParts } from "./parts.ts";
+
+/** What `container` watches, and how it is put into use. The proxy listens from now on; it has no backend yet. */
+export async function openContainers(
+  config: ContainerConfig,
+  parts: AgentParts,
+  c: Call,
+): Promise<{ registry: Registry; delivery: Delivery }> {
+  const { open, layout, log, clock, env, currentTag } = parts;
+  const { registry, images } = (await readImageRegistry(config.registry, config, env))(parts.drivers);
+  open.use(registry);
+  const app = appName(config.name ?? config.runOptions.name, images.repository);
+  const runtime = open.use(await openRuntime({ kind: config.runtime, env }, { log, clock }));
+  const plan = planOf(config, app, parts);
+  await checkPlan(plan, runtime, c);
+  const proxy = TcpProxy.open({
+    listen: config.ports.map(({ host, proxyPort }) => ({ host, port: proxyPort })),
+    log,
+    clock,
+    timing: { idleMs: config.proxyIdleTimeoutMs },
+    maxConnections: config.maxConnections,
+    proxyProtocol: config.proxyProtocol,
+  });
+  open.use(proxy);
+  const replicas = ReplicaSet.open(replicaOptions(config, app, layout.root), {
+    runtime,
+    rotation: proxy,
+    clock,
+    log,
+    onReplicaLost: ({ kind: how, version: tag, ...loss }) =>
+      void parts.announcer.tell({ kind: "replica-lost", how, tag, ...loss }, c),
+  });
+  open.defer(() => shutDown(config, proxy, replicas, parts));
+  const delivery = new ContainerDelivery({
+    app,
+    root: layout.root,
+    images,
+    runtime,
+    replicas,
+    plan: (deployed) => planDeployment(plan, deployed),
+    checkEngine: (info) => checkEngine(plan, info),
+    platform: config.runOptions.platform,
+    keep: config.keep,
+    clock,
+    log,
+  });
+  open.use(delivery);
+  const source: AdminSource = {
+    containers: () => replicas.replicas().map(viewOf),
+    status: () => ({
+      name: app,
+      command: "container",
+      currentVersion: currentTag(),
+      proxyBackends: proxy.members.length * config.ports.length,
+      isRunning: replicas.status().kind === "serving",
+      root: layout.root,
+      pid: process.pid,
+      desiredReplicas: config.replicas,
+    }),
+  };
+  open.use(openAdminApi({ port: config.adminPort, tries: adminPortTries }, source, log));
+  return { registry, delivery };
+}
+
+/** Before anything is touched, as far as it can be told: the engine may be away. */
+async function checkPlan(plan: AppPlan, runtime: ContainerRuntime, c: Call): Promise<void> {
+  checkFiles(plan);
+  const info = await runtime.info(withDeadline(c, 5000)).catch(() => null);
+  c.signal.throwIfAborted();
+  if (info !== null) checkEngine(plan, info);
+}
+
+/** Nobody new comes in while the containers end; connections they have may end with them. */
+async function shutDown(
+  { leaveRunning, stopTimeoutMs }: ContainerConfig,
+  proxy: TcpProxy,
+  replicas: ReplicaSet,
+  { log, hurry: signal }: AgentParts,
+): Promise<void> {
+  log.info(records.shuttingDown);
+  const proxyClosed = proxy.close(leaveRunning ? 0 : stopTimeoutMs, { signal });
+  await replicas.close({ drain: false }, { signal });
+  await proxyClosed;
+}
+
+function replicaOptions(config: ContainerConfig, app: string, root: string) {
+  const { replicas, health, drainMs, leaveRunning, runOptions, stopTimeoutMs } = config;
+  const stopGraceMs = runOptions.stopTimeoutMs ?? stopTimeoutMs;
+  return { app, root, replicas, health, drainMs, stopGraceMs, leaveRunning };
+}
+
+/** The agent's own user and group. */
+function planOf(config: ContainerConfig, app: string, { layout, env }: AgentParts): AppPlan {
+  const agent = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  const { runOptions: options, cmd: command, ports } = config;
+  return { app, options, command, ports, root: layout.root, agent, own: env };
+}
+
+function viewOf(status: ReplicaStatus): ContainerView {
+  const address = status.addresses[0]?.address ?? null;
+  return { ...status, address: address === null ? null : `${address.host}:${address.port}` };
+}

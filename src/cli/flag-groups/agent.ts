@@ -1,0 +1,67 @@
+import { archives, deploying, type FlagSpec } from "./spec.ts";
+
+export const agentFlags = [
+  {
+    name: "admin-port",
+    value: "PORT",
+    commands: ["container", "container list"],
+    default: "17539",
+    group: "Agent",
+    help: "Where the read-only admin API listens on 127.0.0.1; taken: the next of ten",
+  },
+  {
+    name: "before-deploy-hook",
+    value: "CMD",
+    commands: deploying,
+    group: "Hook",
+    help: "Shell command before each deploy",
+  },
+  {
+    name: "after-deploy-hook",
+    value: "CMD",
+    commands: deploying,
+    group: "Hook",
+    help: "Shell command after `current` has changed, or the new containers serve",
+  },
+  {
+    name: "hook-failure",
+    value: "continue|abort",
+    commands: deploying,
+    default: "continue",
+    group: "Hook",
+    help: "What a failing hook does to the deploy",
+  },
+  {
+    name: "hook-timeout",
+    value: "DURATION",
+    commands: deploying,
+    default: "10m",
+    group: "Hook",
+    help: "A hook that takes longer is stopped and has failed",
+  },
+  {
+    name: "interval",
+    short: "i",
+    value: "DURATION",
+    commands: deploying,
+    default: "10s",
+    group: "Agent",
+    help: "Time between two checks: 10, 10s, 5m, 1h30m; at least 1s",
+  },
+  {
+    name: "once",
+    value: null,
+    commands: archives,
+    group: "Agent",
+    help: "Check and deploy once, then exit; `server` does not start the app",
+  },
+  {
+    name: "root",
+    value: "DIR",
+    commands: [...deploying, "status", "retry"],
+    default: ".",
+    defaultText: "the working directory",
+    group: "Agent",
+    help: "Directory that holds releases/, current and .dewy/",
+  },
+] as const satisfies readonly FlagSpec[];

@@ -1,0 +1,60 @@
+import { archives, deploying, type FlagSpec } from "./spec.ts";
+
+export const releaseFlags = [
+  {
+    name: "registry",
+    value: "URL",
+    commands: deploying,
+    required: true,
+    group: "Release",
+    help: "Where releases are published: ghr://owner/repo, file:///dir; for container img://host/name",
+  },
+  {
+    name: "calver",
+    value: "FORMAT",
+    commands: deploying,
+    group: "Release",
+    help: "Tags are calendar versions, such as YYYY.0M.0D.MICRO",
+    defaultText: "SemVer",
+  },
+  {
+    name: "slot",
+    short: "s",
+    value: "NAME",
+    commands: deploying,
+    group: "Release",
+    help: "Only tags with this build metadata: blue takes v1.2.3+blue",
+  },
+  {
+    name: "cache",
+    short: "c",
+    value: "URL",
+    commands: deploying,
+    default: "file",
+    group: "Release",
+    help: "Where downloads are kept: file or memory",
+  },
+  {
+    name: "max-artifact-size",
+    value: "SIZE",
+    commands: archives,
+    default: "2GiB",
+    group: "Release",
+    help: "Refuse larger downloads: 500MB, 2GiB or a number of bytes",
+  },
+  {
+    name: "keep",
+    value: "N",
+    commands: deploying,
+    default: "7",
+    group: "Release",
+    help: "Releases left on disk, or images; the active and the last good one always stay",
+  },
+  {
+    name: "no-report",
+    value: null,
+    commands: archives,
+    group: "Release",
+    help: "Do not tell the registry what was deployed here",
+  },
+] as const satisfies readonly FlagSpec[];

@@ -1,0 +1,38 @@
+import { readFileSync } from "node:fs";
+import { ipv6Bytes, isIPv4 } from "../util/ip.ts";
+import { listeningSockets } from "../util/socket-table.ts";
+import type { ListenSpec } from "./listen-spec.ts";
+
+/** The inodes of the sockets that listen exactly where `spec` says. */
+export function inodesAt(spec: ListenSpec): number[] {
+  return spec.kind === "unix" ? listeningInodes(spec) : listeningInodes(spec, hexAddresses(spec.host));
+}
+
+/** Those that listen on its port, whatever their address, or on one of `addresses`: they may keep it from binding. */
+export function listeningInodes(spec: ListenSpec, addresses?: readonly string[]): number[] {
+  try {
+    if (spec.kind === "unix") return unixInodes(spec.path);
+    return listeningSockets()
+      .filter(({ port, address }) => port === spec.port && (addresses?.includes(address) ?? true))
+      .map(({ inode }) => inode);
+  } catch {
+    return []; // no /proc on this platform
+  }
+}
+
+/** Rows of /proc/net/unix (proc(5)); state 01 is a socket that listens. */
+function unixInodes(path: string): number[] {
+  const rows = readFileSync("/proc/net/unix", "utf8")
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/));
+  return rows.filter((row) => row[7] === path && row[5] === "01").map((row) => Number(row[6]));
+}
+
+/** As /proc/net writes them: 32-bit words in the machine's byte order, which is little-endian. */
+function hexAddresses(host: string | null): string[] {
+  if (host === null) return ["0".repeat(32), "0".repeat(8)];
+  const bytes = isIPv4(host) ? host.split(".").map(Number) : ipv6Bytes(host);
+  const words = Array.from({ length: bytes.length / 4 }, (_, word) => bytes.slice(word * 4, word * 4 + 4));
+  const swapped = words.flatMap((word) => word.reverse());
+  return [swapped.map((byte) => byte.toString(16).toUpperCase().padStart(2, "0")).join("")];
+}

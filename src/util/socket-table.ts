@@ -1,0 +1,36 @@
+import { readFileSync } from "node:fs";
+
+/** A TCP socket that listens, as /proc/net/{tcp,tcp6} has it (proc(5)). */
+export interface ListeningSocket {
+  /** In hexadecimal, 32-bit words in the machine's byte order; 8 digits are IPv4, 32 are IPv6. */
+  readonly address: string;
+  readonly port: number;
+  readonly inode: number;
+}
+
+const listening = "0A";
+
+/** Those in the network of a process, `self` by default. Throws when the process is gone or there is no /proc. */
+export function listeningSockets(pid: number | "self" = "self"): ListeningSocket[] {
+  return [readFileSync(`/proc/${pid}/net/tcp`, "utf8"), readIfThere(`/proc/${pid}/net/tcp6`)].flatMap(
+    parseSocketTable,
+  );
+}
+
+/** A kernel without IPv6 has no table for it. */
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+export function parseSocketTable(table: string): ListeningSocket[] {
+  return table.split("\n").flatMap((line) => {
+    const row = line.trim().split(/\s+/);
+    const [address = "", port = ""] = row[1]?.split(":") ?? [];
+    if (row[3] !== listening) return [];
+    return [{ address, port: Number.parseInt(port, 16), inode: Number(row[9]) }];
+  });
+}

@@ -1,0 +1,3 @@
+module containerapp
+
+go 1.19
