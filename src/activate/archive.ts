@@ -19,6 +19,7 @@ const extractDeadlineMs = 60 * 60_000;
 /** Archives: downloaded, extracted into a directory of their own, `current` switched, the app told. */
 export class ArchiveDelivery implements Delivery {
   readonly arrival = "downloaded";
+  readonly setup = "";
 
   constructor(private readonly deps: ArchiveDeps) {}
 

@@ -34,6 +34,8 @@ export interface ContainerDeliveryDeps {
   readonly plan: (deployed: DeployedImage) => Deployment;
   /** `config-invalid`: the engine would ignore what the operator chose. */
   readonly checkEngine: (info: RuntimeInfo) => void;
+  /** Of the operator's choice. */
+  readonly setup: string;
   /** `--platform`; null: the engine's. */
   readonly platform: string | null;
   readonly keep: number;
@@ -46,12 +48,14 @@ const engineDeadlineMs = 60_000;
 /** Images: pulled by the engine, rolled out container by container behind the proxy. */
 export class ContainerDelivery implements Delivery {
   readonly arrival = "pulled";
+  readonly setup: string;
   readonly #recorded: RecordedDeployment;
   /** Two deployments never have one name, however quickly they follow each other. */
   #lastDeployedMs = 0;
-  #warnedOfRoot: string | null = null;
+  #warnedOfRoot = false;
 
   constructor(private readonly deps: ContainerDeliveryDeps) {
+    this.setup = deps.setup;
     this.#recorded = new RecordedDeployment(deps);
   }
 
@@ -172,9 +176,9 @@ export class ContainerDelivery implements Delivery {
     return named?.id === image.id ? artifact.name : image.id;
   }
 
-  #warnOfRoot({ rootByDefault, image }: Deployment, name: string): void {
-    if (!rootByDefault || this.#warnedOfRoot === image.id) return;
-    this.#warnedOfRoot = image.id;
+  #warnOfRoot({ rootByDefault }: Deployment, name: string): void {
+    if (!rootByDefault || this.#warnedOfRoot) return;
+    this.#warnedOfRoot = true;
     this.deps.log.warn("Containers run as root", {
       image: name,
       hint: "give the image a USER, or write -- --user UID:GID",

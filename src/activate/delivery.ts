@@ -5,6 +5,8 @@ import type { Call } from "../util/async.ts";
 export interface Delivery extends AsyncDisposable {
   /** What people are told once a release's content is on this host. */
   readonly arrival: "downloaded" | "pulled";
+  /** Names how it puts releases into use, as far as that decides whether they work; empty: it does not. */
+  readonly setup: string;
   /** What runs here although no record says so; null: nothing, or it can't be told which release it is. */
   find(c: Call): Promise<PlacedRelease | null>;
   /** Removes what a killed agent left in the middle of its work. */

@@ -3,12 +3,13 @@ import { DewyError, toDewyError } from "../errors.ts";
 import { records } from "../events.ts";
 import { duration } from "../log.ts";
 import type { Registry } from "../registry/registry.ts";
-import type { PlacedRelease, Release } from "../release/release.ts";
+import type { PlacedRelease } from "../release/release.ts";
 import { type Call, withDeadline } from "../util/async.ts";
-import { decide, gracePeriodMs } from "./decide.ts";
+import { decide } from "./decide.ts";
 import { Deploy, type DeployDeps } from "./deploy.ts";
 import type { History } from "./history.ts";
 import { Reporter } from "./report.ts";
+import { SkipLog } from "./skip-log.ts";
 import { judge } from "./verdict.ts";
 
 export interface AgentDeps extends DeployDeps {
@@ -36,11 +37,12 @@ const stuckAfterMs = 15 * 60_000;
 /** One host's loop: look what is newest, decide, deploy, tell. */
 export class Agent {
   readonly #reporter: Reporter;
-  #graceWarned: string | null = null;
+  readonly #skips: SkipLog;
 
   constructor(private readonly deps: AgentDeps) {
     const registry = deps.report ? deps.registry : null;
     this.#reporter = new Reporter({ ...deps, registry });
+    this.#skips = new SkipLog(deps);
   }
 
   /** Cleans up after a crash, takes over what runs, and serves the recorded release before anything is asked. */
@@ -100,10 +102,11 @@ export class Agent {
     if (otherSlot !== null) log.debug(records.slotMismatch, { tag: otherSlot });
     if (!this.#isIntact()) this.#restore();
     const now = clock.now();
-    const decision = decide(release, { state: state.state, intact: this.#isIntact(), now });
+    const { setup } = this.deps.delivery;
+    const decision = decide(release, { state: state.state, intact: this.#isIntact(), setup, now });
     switch (decision.kind) {
       case "skip":
-        this.#logSkip(decision.reason, release);
+        this.#skips.note(decision.reason, release);
         return { kind: "idle" };
       case "no-artifact":
         throw new DewyError("artifact-missing", `release ${decision.tag} has no artifact for this host`, {
@@ -129,9 +132,9 @@ export class Agent {
 
   async #deployFailed(deploy: Deploy, fingerprint: string, failure: DewyError, c: Call): Promise<Outcome> {
     const { state, history, clock, announcer } = this.deps;
-    const { tag } = deploy.release;
+    const { tag, moving = false } = deploy.release;
     const { digest } = deploy;
-    const verdict = judge({ tag, digest, fingerprint, failure, now: clock.now() }, state.state);
+    const verdict = judge({ tag, moving, digest, fingerprint, failure, now: clock.now() }, state.state);
     if (verdict.kind === "retry") state.learn({ attempt: null, failure: verdict.failure });
     else state.learn({ attempt: null, failure: null, quarantine: verdict.quarantine });
     const outcome = await this.#failed(tag, failure, c);
@@ -178,23 +181,6 @@ export class Agent {
 
   #logFailure(failure: DewyError): void {
     this.deps.log.error(records.runFailed, { error: failure.message, hint: failure.hint });
-  }
-
-  #logSkip(reason: string, release: Release | null): void {
-    const { log } = this.deps;
-    if (reason !== "grace") {
-      log.debug(records.skipped, { reason, tag: release?.tag });
-      return;
-    }
-    const attributes = {
-      message: "artifact not found",
-      grace_period: duration(gracePeriodMs),
-      tag: release?.tag,
-    };
-    log.debug(records.withinGrace, attributes);
-    if (this.#graceWarned !== release?.tag)
-      log.warn("Release has no artifact yet; waiting for it", attributes);
-    this.#graceWarned = release?.tag ?? null;
   }
 
   #isIntact(): boolean {

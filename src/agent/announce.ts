@@ -30,6 +30,7 @@ export class Announcer {
       const call = withDeadline(c, notifyDeadlineMs);
       await abortable(this.notifier.notify(event, call), call.signal);
     } catch (error) {
+      if (c.signal.aborted) return;
       this.log.warn("Notification failed", { error: messageOf(error) });
     }
   }

@@ -16,11 +16,13 @@ interface Situation {
   readonly state: State;
   /** The recorded release is in place. */
   readonly intact: boolean;
+  /** Of how this host puts releases into use; another one may make a failed release work. */
+  readonly setup: string;
   readonly now: Date;
 }
 
 /** What to do about the newest release that the registry offers this host. */
-export function decide(release: Release | null, { state, intact, now }: Situation): Decision {
+export function decide(release: Release | null, { state, intact, setup, now }: Situation): Decision {
   if (release === null) return { kind: "skip", reason: "no-release" };
   if (intact && state.current !== null && isSame(release, state.current)) {
     return { kind: "skip", reason: "current" };
@@ -33,7 +35,7 @@ export function decide(release: Release | null, { state, intact, now }: Situatio
       : { kind: "no-artifact", tag: release.tag };
   }
   const deployable = { ...release, artifact };
-  const print = fingerprint(deployable);
+  const print = fingerprint(deployable, setup);
   const same = (entry: { tag: string; fingerprint: string }): boolean =>
     entry.tag === release.tag && entry.fingerprint === print;
   if (state.quarantine.some(same)) return { kind: "skip", reason: "quarantined" };

@@ -2,6 +2,7 @@ import type { Activation, Delivery, ObtainedRelease } from "../activate/delivery
 import { DewyError } from "../errors.ts";
 import type { Command } from "../events.ts";
 import { duration, type Log } from "../log.ts";
+import { setupOf } from "../release/fingerprint.ts";
 import type { DeployableRelease, DeployRecord, Digest } from "../release/release.ts";
 import type { Call } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
@@ -122,7 +123,8 @@ export class Deploy {
     const obtained = await delivery.obtain(this.release, c);
     this.#digest = obtained.digest;
     const known = state.state.quarantine.find(
-      ({ tag, digest }) => tag === this.release.tag && digest === obtained.digest,
+      ({ tag, digest, fingerprint }) =>
+        tag === this.release.tag && digest === obtained.digest && setupOf(fingerprint) === delivery.setup,
     );
     if (known !== undefined) {
       obtained[Symbol.dispose]();

@@ -7,6 +7,8 @@ const maxQuarantined = 50;
 
 interface FailedTry {
   readonly tag: string;
+  /** The tag means other content than before, which may be good. */
+  readonly moving: boolean;
   readonly digest: Digest | null;
   readonly fingerprint: string;
   readonly failure: DewyError;
@@ -22,8 +24,9 @@ export type Verdict =
  * it changes. Anything else, or nothing to fall back on: again, later and later.
  */
 export function judge(attempt: FailedTry, state: State): Verdict {
-  const { tag, digest, fingerprint, failure, now } = attempt;
-  const goodOne = state.current !== null && state.current.tag !== tag;
+  const { tag, moving, digest, fingerprint, failure, now } = attempt;
+  const isOther = state.current?.tag !== tag || (moving && state.current.digest !== digest);
+  const goodOne = state.current !== null && isOther;
   if (failure.blame === "release" && goodOne) {
     const isThis = (entry: Quarantined) => entry.tag === tag && entry.digest === digest;
     // The same bytes published again fail for what they failed for first.

@@ -4,7 +4,14 @@ import { adminPortTries, type ContainerView } from "../admin/protocol.ts";
 import { type AdminSource, openAdminApi } from "../admin/server.ts";
 import type { ContainerConfig } from "../config/container.ts";
 import { openRuntime } from "../container/engine/open.ts";
-import { type AppPlan, appName, checkEngine, checkFiles, planDeployment } from "../container/plan.ts";
+import {
+  type AppPlan,
+  appName,
+  checkEngine,
+  checkFiles,
+  planDeployment,
+  setupFingerprint,
+} from "../container/plan.ts";
 import { ReplicaSet } from "../container/replica-set.ts";
 import type { ContainerRuntime } from "../container/runtime.ts";
 import type { ReplicaStatus } from "../container/status.ts";
@@ -37,6 +44,8 @@ export async function openContainers(
     proxyProtocol: config.proxyProtocol,
   });
   open.use(proxy);
+  // Nobody new comes in from the moment the end is asked for, whatever still has to be brought to one.
+  c.signal.addEventListener("abort", () => proxy.stopListening(), { once: true });
   const replicas = ReplicaSet.open(replicaOptions(config, app, layout.root), {
     runtime,
     rotation: proxy,
@@ -54,6 +63,7 @@ export async function openContainers(
     replicas,
     plan: (deployed) => planDeployment(plan, deployed),
     checkEngine: (info) => checkEngine(plan, info),
+    setup: setupFingerprint(plan, config.health),
     platform: config.runOptions.platform,
     keep: config.keep,
     clock,

@@ -64,6 +64,7 @@ export async function cleanImages(
       }
     }
   } catch (error) {
+    c.signal.throwIfAborted();
     failures.push(messageOf(error));
   }
   if (failures.length > 0) log.warn("Old images not removed", { count: failures.length, error: failures[0] });

@@ -1,6 +1,7 @@
 import { DewyError } from "../errors.ts";
 import type { Digest } from "../release/release.ts";
 import type { Deployment } from "./deployment.ts";
+import type { HealthPolicy } from "./health/state.ts";
 import { nameFromRepository } from "./labels.ts";
 import { type PortRequest, resolvePorts } from "./port-mapping.ts";
 import { replicaSpec, usesHealthcheck } from "./replica-spec.ts";
@@ -37,6 +38,14 @@ export interface DeployedImage {
 /** The app's name where none is given: the last part of the image's. */
 export function appName(given: string | null, repository: string): string {
   return given ?? nameFromRepository(repository);
+}
+
+/** 12 hexadecimal digits of everything that decides whether an image works here. */
+export function setupFingerprint(plan: AppPlan, health: HealthPolicy): string {
+  const { options, command, ports, own } = plan;
+  const chosen = optionsFingerprint({ options, command, ports: [], own });
+  const text = JSON.stringify([chosen, ports, health]);
+  return new Bun.CryptoHasher("sha256").update(text).digest("hex").slice(0, 12);
 }
 
 /** Fails with `config-invalid` when a file of variables can't be read. */

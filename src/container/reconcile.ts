@@ -97,13 +97,13 @@ export function rotationOf(replicas: readonly Replica[], threshold: number): rea
 }
 
 /**
- * Who is too many: all sick ones once enough others are well, and of the well ones those that came last. Nobody goes
+ * Who is too many: all sick ones once enough others are well, and of the well ones those with the highest numbers. Nobody goes
  * while replicas are missing.
  */
 export function surplusOf(replicas: readonly Replica[], wanted: number): readonly Replica[] {
   const well = replicas.filter(({ health }) => health.kind === "well");
   if (well.length < wanted) return [];
-  const kept = new Set(well.slice(0, wanted));
+  const kept = new Set(well.toSorted((a, b) => a.number - b.number).slice(0, wanted));
   return replicas.filter((replica) => !kept.has(replica));
 }
 

@@ -56,7 +56,7 @@ export class Retirement {
   /** One that serves nobody: dead already, or never one of ours. */
   removeLeftover(container: { readonly id: string; readonly name: string }): void {
     this.#track(container.id, async (c) => {
-      this.deps.log.debug(records.oldStopping, { container: container.name });
+      this.deps.log.info(records.oldStopping, { container: container.name });
       await this.#remove(container, c, () => undefined);
     });
   }

@@ -48,7 +48,7 @@ export async function rollingUpdate(
     requireWell(fresh, c);
     await steps.commit();
   } catch (error) {
-    await rollBack(old, fresh, deps);
+    rollBack(old, fresh, deps);
     throw error;
   }
   for (const replica of old) retirement.retire(replica);
@@ -67,13 +67,19 @@ async function startAll(next: Deployment, fresh: Replica[], deps: UpdateDeps, c:
   requireWell(fresh, c);
 }
 
-/** The old ones first, so that nobody is refused while the new ones go. */
-async function rollBack(old: readonly Replica[], fresh: readonly Replica[], deps: UpdateDeps): Promise<void> {
-  const { members, starter, log } = deps;
+/**
+ * The old ones first, so that nobody is refused while the new ones go. Those have had connections: they drain as any
+ * that leaves.
+ */
+function rollBack(old: readonly Replica[], fresh: readonly Replica[], deps: UpdateDeps): void {
+  const { members, retirement, log } = deps;
   log.info(records.rollingBackDeployment, { containers: fresh.length });
   log.debug(records.rollingBack, { containers: fresh.length });
   for (const replica of old) setPhase(replica, "serving", members);
-  await Promise.all(fresh.map((replica) => starter.discard(replica)));
+  for (const replica of fresh) {
+    log.info(records.failedRemoved, { container: replica.name });
+    retirement.retire(replica, replica.isRunning ? "drained" : "dead");
+  }
 }
 
 /** A new replica that was healthy and is not any more is a failure of the release like one that never was. */
@@ -84,12 +90,12 @@ function requireWell(fresh: readonly Replica[], c: Call): void {
       const isItsOwn = container !== null && container.status !== "paused" && container.status !== "removing";
       const code = isItsOwn ? "start-failed" : "engine-failed";
       throw new DewyError(code, `the new container ${name} ${describeEnd(container)} after it was healthy`, {
-        hint: "see why the app ends; the release is not tried again until it changes or `dewy retry`",
+        hint: "see why the app ends",
       });
     }
     if (health.kind === "well") continue;
     throw new DewyError("health-failed", `the new container ${name} fell ill: ${health.seen}`, {
-      hint: "see why the app fails its checks; the release is not tried again until it changes or `dewy retry`",
+      hint: "see why the app fails its checks",
     });
   }
 }

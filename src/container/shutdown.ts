@@ -1,9 +1,11 @@
 import { messageOf } from "../errors.ts";
 import { records } from "../events.ts";
 import type { Log } from "../log.ts";
-import type { Call } from "../util/async.ts";
+import { type Call, withDeadline } from "../util/async.ts";
 import { changeMs, detached, type EngineLink } from "./engine-link.ts";
 import type { Container } from "./runtime.ts";
+
+const listMs = 15_000;
 
 interface CleanUpDeps {
   readonly engine: EngineLink;
@@ -14,7 +16,7 @@ interface CleanUpDeps {
 }
 
 /**
- * Stops and removes all containers of this app, all together; an abort of `c` ends the grace, not the removal. What
+ * Stops and removes all containers of this app, all together; an abort of `c` ends the waiting, not the removal. What
  * can't be removed is one warning each: the next start finds it.
  */
 export async function cleanUp(deps: CleanUpDeps, c: Call): Promise<void> {
@@ -22,11 +24,14 @@ export async function cleanUp(deps: CleanUpDeps, c: Call): Promise<void> {
   log.info(records.cleaningUp);
   log.debug(records.managedStoppingAll);
   try {
-    const { containers } = await engine.list(detached());
+    const { containers } = await engine.list(withDeadline(c, listMs));
     const cleaned = await Promise.all(containers.map((container) => clean(container, deps, c)));
     log.info(records.cleanedUp, { containers_cleaned: cleaned.filter((done) => done).length });
   } catch (error) {
-    log.warn("Managed containers not cleaned up", { error: messageOf(error) });
+    log.error("Managed containers not cleaned up", {
+      error: messageOf(error),
+      hint: "they run on; the next agent in this directory takes them over",
+    });
   }
 }
 

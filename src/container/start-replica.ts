@@ -14,6 +14,8 @@ import { Replica } from "./replica.ts";
 import type { ContainerSpec } from "./runtime.ts";
 
 const maxPortTries = 20;
+/** An engine that hangs must not hold the agent's end: whoever looks over all containers tries again. */
+const discardMs = 15_000;
 
 export interface StarterDeps {
   readonly engine: EngineLink;
@@ -77,7 +79,7 @@ export class Starter {
     replica.phase = "leaving";
     members.sync();
     try {
-      await engine.bounded("remove the container", changeMs, detached(), (bounded) =>
+      await engine.bounded("remove the container", discardMs, detached(), (bounded) =>
         engine.runtime.remove(replica.id, bounded),
       );
     } catch (error) {

@@ -23,7 +23,7 @@ export class TcpProxy implements ReplicaRotation, AsyncDisposable {
   readonly #acceptors: readonly Acceptor[];
   readonly #closing = new AbortController();
   readonly #maxConnections: number;
-  #state: "open" | "closing" = "open";
+  #state: "open" | "deaf" | "closing" = "open";
 
   private constructor(private readonly options: ProxyOptions) {
     const { clock, log, listen } = options;
@@ -106,12 +106,19 @@ export class TcpProxy implements ReplicaRotation, AsyncDisposable {
     };
   }
 
+  /** Nobody new comes in; who is connected stays. */
+  stopListening(): void {
+    if (this.#state !== "open") return;
+    this.#state = "deaf";
+    this.options.log.info(records.proxyStopping);
+    this.#links.gate.close();
+  }
+
   /** Stops listening, gives open connections `graceMs` to end, cuts the rest; answers how many were cut. */
   async close(graceMs: number, c: Call): Promise<number> {
     if (this.#state === "closing") return 0;
+    this.stopListening();
     this.#state = "closing";
-    this.options.log.info(records.proxyStopping);
-    this.#links.gate.close();
     if (graceMs > 0) await this.#emptied(graceMs, c);
     const cut = this.#links.cutAll();
     this.#closing.abort();

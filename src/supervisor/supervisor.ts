@@ -178,7 +178,7 @@ export class Supervisor implements AsyncDisposable {
     });
     if (exit !== null) {
       throw new DewyError("start-failed", `the new server ${describeExit(exit)} right after its start`, {
-        hint: "see the app's own output; the release is not tried again until it changes or `dewy retry`",
+        hint: "see the app's own output",
       });
     }
   }

@@ -12,6 +12,7 @@ import {
 import { join } from "node:path";
 import { type DeployStep, deploySteps } from "../../src/agent/deploy.ts";
 import { DewyError } from "../../src/errors.ts";
+import type { Digest } from "../../src/release/release.ts";
 import { AgentHost } from "../support/agent-host.ts";
 import { archiveOf, artifactName } from "../support/memory-registry.ts";
 import { until } from "../support/until.ts";
@@ -61,6 +62,17 @@ describe("a check", () => {
       attributes: { reason: "current", tag: "v1.0.0" },
     });
     expect(host.told).toHaveLength(3);
+  });
+
+  test("that finds other content under the tag that runs leaves it, and says so once", async () => {
+    using host = new AgentHost();
+    const agent = await running(host, "v1.0.0");
+    const digest: Digest = `sha256:${"a".repeat(64)}`;
+    host.registry.publish("v1.0.0", archiveOf("other"), { digest });
+    expect(await agent.tick(c)).toEqual({ kind: "idle" });
+    expect(await agent.tick(c)).toEqual({ kind: "idle" });
+    expect(host.log.at("warn")).toEqual(["Tag was published again with other content; what runs stays"]);
+    expect(host.current).toBe("v1.0.0");
   });
 
   test("that finds a newer one moves on, and remembers the last good one", async () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { decide, gracePeriodMs, retryDelayMs } from "../../src/agent/decide.ts";
 import type { State } from "../../src/agent/state.ts";
 import { fingerprint } from "../../src/release/fingerprint.ts";
-import type { DeployableRelease, Release } from "../../src/release/release.ts";
+import type { DeployableRelease, Digest, Release } from "../../src/release/release.ts";
 
 const now = new Date("2026-11-21T12:00:00Z");
 const minutes = (count: number) => new Date(now.getTime() + count * 60_000);
@@ -10,7 +10,7 @@ const minutes = (count: number) => new Date(now.getTime() + count * 60_000);
 const artifact = { name: "app.zip", url: "memory:///v2/app.zip", sizeBytes: 1, digest: null, revision: "1" };
 const release: DeployableRelease = { tag: "v2.0.0", createdAt: minutes(-60), artifact, files: [artifact] };
 const waiting: Release = { ...release, artifact: null, files: [] };
-const print = fingerprint(release);
+const print = fingerprint(release, "");
 
 const empty: State = {
   version: 1,
@@ -114,7 +114,27 @@ describe("what to do about the newest release", () => {
       skip("current"),
     ],
   ])("%s", (_, newest, state, intact, decision) => {
-    expect(decide(newest, { state: { ...empty, ...state }, intact, now })).toEqual(decision);
+    expect(decide(newest, { state: { ...empty, ...state }, intact, setup: "", now })).toEqual(decision);
+  });
+
+  test("what failed under another setup of this host is deployed", () => {
+    const state = { ...empty, current: placed("v1.0.0"), quarantine: [quarantined] };
+    const situation = { state, intact: true, now };
+    expect(decide(release, { ...situation, setup: "" })).toEqual(skip("quarantined"));
+    expect(decide(release, { ...situation, setup: "other" })).toMatchObject({ kind: "deploy" });
+  });
+
+  test("a tag that moves is another release once its digest is another", () => {
+    const digest = (letter: string): Digest => `sha256:${letter.repeat(64)}`;
+    const latest = (letter: string, moving: boolean): Release => {
+      const file = { ...artifact, digest: digest(letter) };
+      return { tag: "latest", moving, createdAt: null, artifact: file, files: [file] };
+    };
+    const state = { ...empty, current: { ...placed("latest"), digest: digest("a") } };
+    const situation = { state, intact: true, setup: "", now };
+    expect(decide(latest("a", true), situation)).toEqual(skip("current"));
+    expect(decide(latest("b", true), situation)).toMatchObject({ kind: "deploy" });
+    expect(decide(latest("b", false), situation)).toEqual(skip("current"));
   });
 
   test("the grace period is 30 minutes", () => {

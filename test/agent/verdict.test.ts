@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { State } from "../../src/agent/state.ts";
 import { judge } from "../../src/agent/verdict.ts";
 import { DewyError, type ErrorCode } from "../../src/errors.ts";
+import type { Digest } from "../../src/release/release.ts";
 
 const now = new Date("2026-11-21T12:00:00Z");
 const good = {
@@ -23,15 +24,37 @@ const state: State = {
 };
 const attempt = (code: ErrorCode, details = {}) => ({
   tag: "v2.0.0",
+  moving: false,
   digest: null,
   fingerprint: "print",
   failure: new DewyError(code, "what failed", details),
   now,
 });
 
+describe("a moving tag", () => {
+  const digest = (letter: string): Digest => `sha256:${letter.repeat(64)}`;
+  const latest = { ...good, tag: "latest", digest: digest("a") };
+  const next = { ...attempt("start-failed"), tag: "latest", digest: digest("b") };
+
+  test("whose new content fails is quarantined by digest: what it meant before serves", () => {
+    expect(judge({ ...next, moving: true }, { ...state, current: latest })).toMatchObject({
+      kind: "quarantine",
+      quarantine: [{ tag: "latest", digest: digest("b") }],
+    });
+  });
+
+  test.each([
+    ["its own content fails again", { ...next, moving: true, digest: digest("a") }],
+    ["it does not move after all", next],
+  ])("where %s, there is nothing good to fall back on", (_, failed) => {
+    expect(judge(failed, { ...state, current: latest })).toMatchObject({ kind: "retry" });
+  });
+});
+
 describe("with a good version serving", () => {
   test.each<ErrorCode>([
     "start-failed",
+    "health-failed",
     "digest-mismatch",
     "archive-refused",
     "archive-corrupt",
@@ -53,6 +76,8 @@ describe("with a good version serving", () => {
     "http-status",
     "bad-answer",
     "disk-full",
+    "engine-unreachable",
+    "engine-failed",
     "filesystem",
     "hook-failed",
     "internal",

@@ -360,6 +360,30 @@ describe("old replicas", () => {
     expect(host.log.at("warn")).toEqual([]);
   });
 
+  test("drain as well if they are new ones that go back", async () => {
+    await using host = openHost({ replicas: 1, drainMs: 60_000 });
+    await host.set.update(deployment(host.runtime, "v1"), noSteps, c);
+    const [old = ""] = host.rotation.members;
+    let fresh = "";
+    const steps = {
+      ...noSteps,
+      switched: async () => {
+        fresh = host.rotation.members[0] ?? "";
+        host.rotation.connect(fresh, 2);
+        throw new DewyError("hook-failed", "no");
+      },
+    };
+    await expect(host.set.update(deployment(host.runtime, "v2"), steps, c)).rejects.toThrow("no");
+    expect(host.rotation.members).toEqual([old]);
+    expect(fresh).not.toBe(old);
+    expect(host.rotation.connections(fresh)).toBe(2);
+    expect(host.log.at("info")).toContain(records.failedRemoved);
+    expect(host.runtime.containers.find(({ id }) => id === fresh)?.status).toBe("running");
+    host.rotation.connect(fresh, 0);
+    await host.settles("v1");
+    expect(host.log.at("warn")).toEqual([]);
+  });
+
   test("are stopped at the end of the drain time, before what they have left is cut and counted", async () => {
     await using host = openHost({ replicas: 1, drainMs: 100 });
     await host.set.update(deployment(host.runtime, "v1"), noSteps, c);
@@ -373,6 +397,8 @@ describe("old replicas", () => {
     await host.settles("v2");
     await host.set.settled(c);
     expect(atStop).toEqual([3]);
+    const over = host.log.records.find(({ message }) => message === "Drain time over");
+    expect(over).toMatchObject({ level: "info", attributes: { connections: 3 } });
     const cut = host.log.records.find(({ level }) => level === "warn");
     expect(cut).toMatchObject({
       message: "Connections cut with their container",

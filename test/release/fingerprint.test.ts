@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { checksumFiles } from "../../src/release/checksum-files.ts";
-import { fingerprint } from "../../src/release/fingerprint.ts";
+import { fingerprint as printOf, setupOf } from "../../src/release/fingerprint.ts";
 import type { Digest, ReleaseFile } from "../../src/release/release.ts";
 
 function file(name: string, revision: string | null = "1", digest: Digest | null = null): ReleaseFile {
@@ -11,6 +11,8 @@ function release(...files: ReleaseFile[]) {
   const artifact = files[0] ?? file("app.zip");
   return { tag: "v1.0.0", createdAt: null, artifact, files };
 }
+
+const fingerprint = (of: Parameters<typeof printOf>[0]) => printOf(of, "");
 
 const before = fingerprint(release(file("app.zip"), file("SHA256SUMS"), file("notes.md")));
 
@@ -27,6 +29,13 @@ test.each([
 test("other files, the order and the tag do not change it", () => {
   const same = release(file("app.zip"), file("more.md"), file("SHA256SUMS"), file("notes.md", "9"));
   expect(fingerprint({ ...same, tag: "v2.0.0" })).toBe(before);
+});
+
+test("another setup of the host is another chance", () => {
+  const same = release(file("app.zip"), file("SHA256SUMS"));
+  expect(printOf(same, "one")).not.toBe(printOf(same, "two"));
+  expect(setupOf(printOf(same, "one"))).toBe("one");
+  expect(setupOf(printOf(same, ""))).toBe("");
 });
 
 test("with a digest, uploading the same bytes again is no change", () => {

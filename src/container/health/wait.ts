@@ -92,6 +92,6 @@ function tooLate(replica: Replica, last: Probed, durationMs: number, attempts: n
 
 function ended(replica: Replica, what: string): DewyError {
   return new DewyError("start-failed", `the new container did not come up: ${what}`, {
-    hint: `run ${replica.deployment.image.reference} by hand to see what it prints; the release is not tried again until it changes or \`dewy retry\``,
+    hint: `run ${replica.deployment.image.reference} by hand to see what it prints`,
   });
 }
