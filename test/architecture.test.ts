@@ -58,7 +58,8 @@ const vendors: Readonly<Record<string, readonly string[]>> = {
   tar: ["artifact/extract/tar-header.ts"],
   "unbzip2-stream": ["artifact/extract/bzip2.ts"],
   valibot: [
-    "admin/client.ts",
+    "admin/record.ts",
+    "admin/wire.ts",
     "agent/state.ts",
     "config/archives.ts",
     "config/common.ts",

@@ -117,6 +117,11 @@ export class ContainerDelivery implements Delivery {
     return this.deps.replicas.restart(c);
   }
 
+  /** What an operator should know of; null: all is well. */
+  get trouble(): string | null {
+    return this.#recorded.trouble ?? this.deps.replicas.trouble;
+  }
+
   status(): DeliveryStatus {
     const { trouble } = this.#recorded;
     return trouble === null ? this.deps.replicas.status() : { kind: "down", reason: trouble };

@@ -33,6 +33,8 @@ export interface ContainerView {
   readonly replica: number | null;
   readonly version: string | null;
   readonly state: ReplicaState;
+  /** What its last check saw. */
+  readonly seen: string;
   /** Open ones through the proxy. */
   readonly connections: number;
   /** The engine's HEALTHCHECK; `none`: the image has none. */
@@ -52,6 +54,8 @@ export interface StatusView {
   readonly pid: number;
   /** `--replicas`; null: not container mode. */
   readonly desiredReplicas: number | null;
+  /** What keeps the app from being as the operator wants it; null: nothing that is known. */
+  readonly trouble: string | null;
 }
 
 /** A container as JSON. Times are RFC 3339; what the original does not say is null in what its agents answer. */
@@ -68,9 +72,27 @@ export interface WireContainer {
   readonly replica: number | null;
   readonly version: string | null;
   readonly state: string | null;
+  readonly seen: string | null;
   readonly connections: number | null;
   readonly health: string | null;
 }
+
+/** The status as JSON. */
+export interface WireStatus {
+  readonly name: string;
+  readonly command: StatusView["command"];
+  /** Empty: nothing is deployed. */
+  readonly current_version: string;
+  readonly proxy_backends: number;
+  readonly is_running: boolean;
+  readonly root: string;
+  readonly pid: number;
+  readonly desired_replicas: number | null;
+  readonly trouble: string | null;
+}
+
+/** In UTF-16 units. What programs print may end up in a reason: neither side has more of it than this. */
+export const maxReasonLength = 2000;
 
 /** The answer to `GET /api/containers`. */
 export function containersAnswer(views: readonly ContainerView[]): { readonly containers: WireContainer[] } {
@@ -87,6 +109,7 @@ export function containersAnswer(views: readonly ContainerView[]): { readonly co
       replica: view.replica,
       version: view.version,
       state: view.state,
+      seen: view.seen.slice(0, maxReasonLength),
       connections: view.connections,
       health: view.health,
     })),
@@ -94,7 +117,7 @@ export function containersAnswer(views: readonly ContainerView[]): { readonly co
 }
 
 /** The answer to `GET /api/status`. */
-export function statusAnswer(view: StatusView): Readonly<Record<string, string | number | boolean | null>> {
+export function statusAnswer(view: StatusView): WireStatus {
   return {
     name: view.name,
     command: view.command,
@@ -104,5 +127,6 @@ export function statusAnswer(view: StatusView): Readonly<Record<string, string |
     root: view.root,
     pid: view.pid,
     desired_replicas: view.desiredReplicas,
+    trouble: view.trouble?.slice(0, maxReasonLength) ?? null,
   };
 }

@@ -69,7 +69,8 @@ export const commands = [
     usage: "[--root DIR] [--json]",
     behindDashes: null,
     about:
-      "Reads the state under .dewy/ and changes nothing. Works while the agent runs and while it does not.",
+      "Reads the state under .dewy/, asks a running container agent for its replicas, and changes nothing. " +
+      "Works while the agent runs and while it does not.",
     examples: ["dewy status --root /srv/myapp", "dewy status --json"],
   },
   {

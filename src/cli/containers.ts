@@ -1,6 +1,8 @@
+import { rmSync } from "node:fs";
 import { ContainerDelivery } from "../activate/containers.ts";
 import type { Delivery } from "../activate/delivery.ts";
 import { adminPortTries, type ContainerView } from "../admin/protocol.ts";
+import { writeAdminRecord } from "../admin/record.ts";
 import { type AdminSource, openAdminApi } from "../admin/server.ts";
 import type { ContainerConfig } from "../config/container.ts";
 import { openRuntime } from "../container/engine/open.ts";
@@ -16,6 +18,7 @@ import { ReplicaSet } from "../container/replica-set.ts";
 import type { ContainerRuntime } from "../container/runtime.ts";
 import type { ReplicaStatus } from "../container/status.ts";
 import { readImageRegistry } from "../drivers.ts";
+import { messageOf } from "../errors.ts";
 import { records } from "../events.ts";
 import { TcpProxy } from "../proxy/tcp-proxy.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -53,6 +56,10 @@ export async function openContainers(
     log,
     onReplicaLost: ({ kind: how, version: tag, ...loss }) =>
       void parts.announcer.tell({ kind: "replica-lost", how, tag, ...loss }, c),
+    onRenewalFailed: ({ message, hint = null }) => {
+      const tag = currentTag();
+      void parts.announcer.tell({ kind: "failed", tag, message, hint, servingTag: tag }, c);
+    },
   });
   open.defer(() => shutDown(config, proxy, replicas, parts));
   const delivery = new ContainerDelivery({
@@ -70,6 +77,21 @@ export async function openContainers(
     log,
   });
   open.use(delivery);
+  openAdmin(config, app, { proxy, replicas, delivery }, parts);
+  return { registry, delivery };
+}
+
+interface Shown {
+  readonly proxy: TcpProxy;
+  readonly replicas: ReplicaSet;
+  readonly delivery: ContainerDelivery;
+}
+
+/** The admin API, and the note by which `dewy status` finds it. */
+function openAdmin(config: ContainerConfig, app: string, shown: Shown, parts: AgentParts): void {
+  const { proxy, replicas, delivery } = shown;
+  const { layout, log, open, currentTag } = parts;
+  const { pid } = process;
   const source: AdminSource = {
     containers: () => replicas.replicas().map(viewOf),
     status: () => ({
@@ -79,12 +101,18 @@ export async function openContainers(
       proxyBackends: proxy.members.length * config.ports.length,
       isRunning: replicas.status().kind === "serving",
       root: layout.root,
-      pid: process.pid,
+      pid,
       desiredReplicas: config.replicas,
+      trouble: delivery.trouble,
     }),
   };
-  open.use(openAdminApi({ port: config.adminPort, tries: adminPortTries }, source, log));
-  return { registry, delivery };
+  const server = open.use(openAdminApi({ port: config.adminPort, tries: adminPortTries }, source, log));
+  try {
+    if (server === null) return rmSync(layout.admin, { force: true });
+    writeAdminRecord(layout.admin, { port: server.port, pid });
+  } catch (error) {
+    log.warn("dewy status will not see the containers", { error: messageOf(error) });
+  }
 }
 
 /** Before anything is touched, as far as it can be told: the engine may be away. */

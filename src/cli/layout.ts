@@ -10,6 +10,8 @@ export interface Layout {
   readonly history: string;
   readonly lock: string;
   readonly supervisor: string;
+  /** Where the admin API listens. */
+  readonly admin: string;
   readonly retryRequest: string;
   readonly tmp: string;
 }
@@ -22,6 +24,7 @@ export function layoutOf(root: string): Layout {
     history: join(own, "history.jsonl"),
     lock: join(own, "lock"),
     supervisor: join(own, "supervisor.json"),
+    admin: join(own, "admin.json"),
     retryRequest: join(own, "retry"),
     tmp: join(own, "tmp"),
   };

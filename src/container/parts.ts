@@ -1,3 +1,4 @@
+import type { DewyError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Clock } from "../util/time.ts";
 import { Checks } from "./checks.ts";
@@ -31,6 +32,8 @@ export interface ReplicaSetDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly onReplicaLost: (loss: ReplicaLoss) => void;
+  /** The operator's options can't be put into use: what ran goes on. Once for each failure. */
+  readonly onRenewalFailed?: (error: DewyError) => void;
 }
 
 /** What a replica set is made of; each part does one thing, and all know the same members. */
@@ -63,7 +66,7 @@ export function assemble(
     { root, replicas, restartMs: health.timeoutMs },
     { engine, members, retirement, starter, checks, clock, log, onReplicaLost },
   );
-  const renewal = new Renewal(members, clock);
+  const renewal = new Renewal({ members, clock, log, onFailed: (error) => deps.onRenewalFailed?.(error) });
   const { intervalMs } = health;
   const watcher: Watcher = new Watcher({ engine, members, intervalMs, clock, log, onListed });
   return { engine, members, starter, retirement, checks, upkeep, renewal, watcher };

@@ -99,6 +99,14 @@ export class ReplicaSet implements AsyncDisposable {
     return this.#parts.upkeep.lacksImage;
   }
 
+  /** What keeps the replicas from being as the operator wants them, for people; null: nothing that is known. */
+  get trouble(): string | null {
+    const { engine, renewal, upkeep } = this.#parts;
+    const serving = this.replicas().filter(({ state }) => state === "serving").length;
+    const missing = serving < this.options.replicas ? upkeep.lastReason : null;
+    return engine.trouble ?? renewal.trouble(this.#deployment) ?? missing;
+  }
+
   status(): ReplicaSetStatus {
     const { inRotation, all } = this.#parts.members;
     return setStatus({
@@ -197,7 +205,6 @@ export class ReplicaSet implements AsyncDisposable {
       await this.#roll(deployment, noSteps, c);
     } catch (error) {
       if (!c.signal.aborted) this.#parts.renewal.failed(deployment, error);
-      throw error;
     }
   }
 }

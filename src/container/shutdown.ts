@@ -5,7 +5,8 @@ import { type Call, withDeadline } from "../util/async.ts";
 import { changeMs, detached, type EngineLink } from "./engine-link.ts";
 import type { Container } from "./runtime.ts";
 
-const listMs = 15_000;
+/** An engine that hangs must not hold the end. */
+const listMs = 10_000;
 
 interface CleanUpDeps {
   readonly engine: EngineLink;
@@ -24,7 +25,7 @@ export async function cleanUp(deps: CleanUpDeps, c: Call): Promise<void> {
   log.info(records.cleaningUp);
   log.debug(records.managedStoppingAll);
   try {
-    const { containers } = await engine.list(withDeadline(c, listMs));
+    const { containers } = await engine.list(withDeadline(detached(), listMs));
     const cleaned = await Promise.all(containers.map((container) => clean(container, deps, c)));
     log.info(records.cleanedUp, { containers_cleaned: cleaned.filter((done) => done).length });
   } catch (error) {

@@ -3,7 +3,8 @@ import type { HttpClient } from "../http/client.ts";
 import type { Call } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
 import { type Challenge, parseChallenge } from "./challenge.ts";
-import type { Credential, CredentialStore } from "./credentials.ts";
+import type { Credential } from "./credential.ts";
+import type { CredentialStore } from "./credentials.ts";
 import type { Repository } from "./reference.ts";
 import { basicAuthorization, fetchToken } from "./token.ts";
 

@@ -1,6 +1,6 @@
 import { DewyError } from "../errors.ts";
 import { type Call, withDeadline } from "../util/async.ts";
-import type { CredentialDeps } from "./credentials.ts";
+import type { CredentialDeps } from "./credential.ts";
 import type { RegistryCredentials } from "./image-source.ts";
 import { readHelperAnswer } from "./wire.ts";
 

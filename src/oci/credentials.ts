@@ -1,22 +1,8 @@
-import type { Log } from "../log.ts";
 import type { Call } from "../util/async.ts";
-import type { Clock } from "../util/time.ts";
+import type { Credential, CredentialDeps } from "./credential.ts";
 import { dockerConfigCredential } from "./docker-config.ts";
-import { dockerVariableCredential, type Environment, hostVariableCredential } from "./environment.ts";
-import type { RegistryCredentials } from "./image-source.ts";
+import { dockerVariableCredential, hostVariableCredential } from "./environment.ts";
 import type { Repository } from "./reference.ts";
-
-/** A login and where it was found; only `source` may be shown. */
-export interface Credential {
-  readonly source: string;
-  readonly login: RegistryCredentials;
-}
-
-export interface CredentialDeps {
-  readonly env: Environment;
-  readonly clock: Clock;
-  readonly log: Log;
-}
 
 /**
  * The login for one repository, the most specific first: Docker's configuration, the variable of a well-known

@@ -3,9 +3,9 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { DewyError, messageOf, systemCode } from "../errors.ts";
 import type { Call } from "../util/async.ts";
+import type { Credential, CredentialDeps, Environment } from "./credential.ts";
 import { askHelper } from "./credential-helper.ts";
-import type { Credential, CredentialDeps } from "./credentials.ts";
-import { type Environment, variable } from "./environment.ts";
+import { variable } from "./environment.ts";
 import { hubHost, type Repository } from "./reference.ts";
 import { type AuthEntry, type DockerConfig, readDockerConfig } from "./wire.ts";
 

@@ -1,8 +1,6 @@
 import { DewyError } from "../errors.ts";
-import type { Credential } from "./credentials.ts";
+import type { Credential, Environment } from "./credential.ts";
 import { hostWithoutPort, type Repository } from "./reference.ts";
-
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 interface HostVariable {
   readonly name: string;

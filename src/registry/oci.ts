@@ -4,7 +4,7 @@ import type { Log } from "../log.ts";
 import { DistributionApi } from "../oci/api.ts";
 import { Authorizer } from "../oci/authorizer.ts";
 import { CredentialStore } from "../oci/credentials.ts";
-import type { Environment } from "../oci/environment.ts";
+import type { Environment } from "../oci/credential.ts";
 import type { ImageSource } from "../oci/image-source.ts";
 import { headDigest } from "../oci/manifest.ts";
 import { resolveImage } from "../oci/platform.ts";

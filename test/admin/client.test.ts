@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { listContainers } from "../../src/admin/client.ts";
+import { askAgent, listContainers } from "../../src/admin/client.ts";
 import { AdminServer } from "../../src/admin/server.ts";
 import { DewyError } from "../../src/errors.ts";
 import { silentLog } from "../../src/log.ts";
 import { type Failure, HttpHost, type Reply } from "../support/http-host.ts";
-import { agentWith, containerView, originalContainer, source } from "./fixture.ts";
+import { agentWith, anyPort, containerView, originalContainer, source, statusView } from "./fixture.ts";
 
 const never = { signal: new AbortController().signal };
 const jsonHeaders = { "Content-Type": "application/json" };
@@ -109,6 +109,7 @@ describe("the original's agent", () => {
         replica: 1,
         version: "v0.9.0",
         state: null,
+        seen: null,
         connections: null,
         health: null,
         admin_port: old.port,
@@ -164,6 +165,7 @@ describe("another program", () => {
     ["a time that is a number", naming({ deployed_at: 0 })],
     ["a label that is no text", naming({ labels: { a: 1 } })],
     ["connections below none", naming({ connections: -1 })],
+    ["more of a check than an agent would", naming({ seen: "x".repeat(2001) })],
   ];
 
   test.each(replies)("that answers %s is left out", async (_, reply) => {
@@ -221,6 +223,86 @@ describe("another program", () => {
     });
     await using admin = agentWith(containerView());
     expect(await listContainers([other.port, admin.port], never)).toMatchObject({ silent: [other.port] });
+  });
+});
+
+describe("one agent", () => {
+  const status = {
+    name: "shop",
+    command: "container",
+    current_version: "v1.2.3",
+    proxy_backends: 3,
+    is_running: true,
+    root: "/srv/shop",
+    pid: 4711,
+    desired_replicas: 3,
+    trouble: null,
+  };
+  const saying = async (answer: unknown) => {
+    const reply = (body: unknown) => ({ status: 200, headers: jsonHeaders, body: JSON.stringify(body) });
+    const host = await HttpHost.start(({ path }) =>
+      reply(path === "/api/status" ? answer : { containers: [originalContainer()] }),
+    );
+    return Object.assign(host, { port: Number(new URL(host.origin).port) });
+  };
+
+  test("says how it is and what it runs", async () => {
+    await using admin = agentWith(containerView());
+    expect(await askAgent(admin.port, never)).toMatchObject({
+      status,
+      containers: [{ name: "shop-1736936999-0", seen: "GET http://127.0.0.1:49152/up: 200" }],
+    });
+  });
+
+  test("is understood however long its reasons are", async () => {
+    const long = "x".repeat(100_000);
+    const view = containerView({ seen: long });
+    const troubled = { ...source(view), status: () => ({ ...statusView, trouble: long }) };
+    await using admin = AdminServer.open(anyPort, troubled, silentLog);
+    const report = await askAgent(admin.port, never);
+    expect(report.status.trouble).toBe("x".repeat(2000));
+    expect(report.containers[0]?.seen).toBe("x".repeat(2000));
+  });
+
+  test("of a version before troubles were told has none", async () => {
+    const { trouble, ...older } = status;
+    await using admin = await saying(older);
+    expect((await askAgent(admin.port, never)).status.trouble).toBe(trouble);
+  });
+
+  test.each<[string, unknown]>([
+    ["the original's status", { name: "a", command: "container", current_version: "", is_running: true }],
+    ["null", null],
+    ["another command", { ...status, command: "rm" }],
+    ["a pid that is none", { ...status, pid: "4711" }],
+    ["fewer than no replicas", { ...status, desired_replicas: -1 }],
+    ["a trouble that is no text", { ...status, trouble: { a: 1 } }],
+    ["a trouble without end", { ...status, trouble: "x".repeat(2001) }],
+  ])("that answers %s is none", async (_, answer) => {
+    await using other = await saying(answer);
+    expect(await refusal(askAgent(other.port, never))).toMatchObject({
+      code: "bad-answer",
+      message: `what port ${other.port} answers is no agent's answer`,
+    });
+  });
+
+  test("that is not there any more is said to be so", async () => {
+    const port = await deadPort();
+    expect(await refusal(askAgent(port, never))).toMatchObject({
+      code: "network-unreachable",
+      message: `nothing listens on port ${port}`,
+    });
+  });
+
+  test.each(["/api/status", "/api/containers"])("that hangs at %s keeps nobody waiting", async (path) => {
+    await using other = await saying(status);
+    other.fail({ hang: true }, { path: new RegExp(path) });
+    const startedMs = performance.now();
+    expect(await refusal(askAgent(other.port, never))).toMatchObject({
+      code: "network-timeout",
+      message: `no answer on port ${other.port} within 1s`,
+    });
+    expect(performance.now() - startedMs).toBeLessThan(3000);
   });
 });
 

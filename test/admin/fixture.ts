@@ -17,6 +17,7 @@ export function containerView(changes: Partial<ContainerView> = {}): ContainerVi
     replica: 0,
     version: "v1.2.3",
     state: "serving",
+    seen: "GET http://127.0.0.1:49152/up: 200",
     connections: 7,
     health: "none",
     ...changes,
@@ -32,6 +33,7 @@ export const statusView: StatusView = {
   root: "/srv/shop",
   pid: 4711,
   desiredReplicas: 3,
+  trouble: null,
 };
 
 export function source(...containers: readonly ContainerView[]): AdminSource {

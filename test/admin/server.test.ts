@@ -37,6 +37,7 @@ describe("the answers", () => {
           replica: 0,
           version: "v1.2.3",
           state: "serving",
+          seen: "GET http://127.0.0.1:49152/up: 200",
           connections: 7,
           health: "none",
         },
@@ -64,7 +65,15 @@ describe("the answers", () => {
       root: "/srv/shop",
       pid: 4711,
       desired_replicas: 3,
+      trouble: null,
     });
+  });
+
+  test("for the status tell what is wrong", async () => {
+    const troubled = { ...source(), status: () => ({ ...statusView, trouble: "it exited with code 1" }) };
+    await using admin = AdminServer.open(anyPort, troubled, silentLog);
+    const answer = await (await fetch(`${admin.origin}/api/status`)).json();
+    expect(answer).toMatchObject({ trouble: "it exited with code 1" });
   });
 
   test("before the first deploy say no version as the original does", async () => {

@@ -86,6 +86,7 @@ describe("the JSON", () => {
     "replica": 0,
     "version": "v1.2.3",
     "state": "serving",
+    "seen": "GET http://127.0.0.1:49152/up: 200",
     "connections": 7,
     "health": "none",
     "admin_port": ${admin.port}
