@@ -1,9 +1,9 @@
 import type { Deployment } from "../container/deployment.ts";
-import { cleanImages } from "../container/images.ts";
+import { cleanImages } from "../container/image/clean.ts";
+import { digestOf, obtainImage } from "../container/image/obtain.ts";
 import { labelsOfApp } from "../container/labels.ts";
-import { digestOf, obtainImage } from "../container/local-image.ts";
-import type { DeployedImage } from "../container/plan.ts";
-import type { ReplicaSet } from "../container/replica-set.ts";
+import type { DeployedImage } from "../container/plan/plan.ts";
+import type { ReplicaSet } from "../container/replicas/replica-set.ts";
 import { runningVersion } from "../container/running.ts";
 import type { ContainerRuntime, Image, RuntimeInfo } from "../container/runtime.ts";
 import { messageOf } from "../errors.ts";

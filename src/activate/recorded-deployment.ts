@@ -1,8 +1,8 @@
 import type { Deployment } from "../container/deployment.ts";
+import { localImage } from "../container/image/obtain.ts";
 import { labelsOfApp } from "../container/labels.ts";
-import { localImage } from "../container/local-image.ts";
-import type { DeployedImage } from "../container/plan.ts";
-import type { ReplicaSet } from "../container/replica-set.ts";
+import type { DeployedImage } from "../container/plan/plan.ts";
+import type { ReplicaSet } from "../container/replicas/replica-set.ts";
 import { runningVersion } from "../container/running.ts";
 import type { ContainerRuntime, Image } from "../container/runtime.ts";
 import { DewyError, toDewyError } from "../errors.ts";

@@ -13,10 +13,10 @@ import {
   checkFiles,
   planDeployment,
   setupFingerprint,
-} from "../container/plan.ts";
-import { ReplicaSet } from "../container/replica-set.ts";
+} from "../container/plan/plan.ts";
+import { ReplicaSet } from "../container/replicas/replica-set.ts";
+import type { ReplicaStatus } from "../container/replicas/status.ts";
 import type { ContainerRuntime } from "../container/runtime.ts";
-import type { ReplicaStatus } from "../container/status.ts";
 import { readImageRegistry } from "../drivers.ts";
 import { messageOf } from "../errors.ts";
 import { records } from "../events.ts";
@@ -108,8 +108,8 @@ function openAdmin(config: ContainerConfig, app: string, shown: Shown, parts: Ag
   };
   const server = open.use(openAdminApi({ port: config.adminPort, tries: adminPortTries }, source, log));
   try {
-    if (server === null) return rmSync(layout.admin, { force: true });
-    writeAdminRecord(layout.admin, { port: server.port, pid });
+    if (server === null) rmSync(layout.admin, { force: true });
+    else writeAdminRecord(layout.admin, { port: server.port, pid });
   } catch (error) {
     log.warn("dewy status will not see the containers", { error: messageOf(error) });
   }

@@ -1,4 +1,4 @@
-import type { PortMapping } from "./port-mapping.ts";
+import type { PortMapping } from "./plan/port-mapping.ts";
 import type { ContainerSpec } from "./runtime.ts";
 
 /** What all replicas are made from: one image, with what the operator chose for it. */

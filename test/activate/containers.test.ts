@@ -1,13 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { ContainerDelivery } from "../../src/activate/containers.ts";
 import type { DeliverySteps } from "../../src/activate/delivery.ts";
-import { planDeployment } from "../../src/container/plan.ts";
+import { planDeployment } from "../../src/container/plan/plan.ts";
 import { parseRunOptions } from "../../src/container/run-options/parse.ts";
 import { DewyError } from "../../src/errors.ts";
 import type { ImageSource } from "../../src/oci/image-source.ts";
 import type { DeployableRelease, Digest, PlacedRelease } from "../../src/release/release.ts";
 import { systemClock } from "../../src/util/time.ts";
-import { c, type Host, openHost, root } from "../container/replica-set-host.ts";
+import { c, type Host, openHost, root } from "../container/replicas/replica-set-host.ts";
 import { until } from "../support/until.ts";
 
 const repository = "reg.example/shop";

@@ -1,6 +1,6 @@
 import { messageOf } from "../../errors.ts";
 import type { Call } from "../../util/async.ts";
-import type { PortMapping } from "../port-mapping.ts";
+import type { PortMapping } from "../plan/port-mapping.ts";
 import type { Address, ReplicaAddresses } from "../rotation.ts";
 import type { Container } from "../runtime.ts";
 import { urlOf } from "./dial.ts";

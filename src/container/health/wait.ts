@@ -1,7 +1,7 @@
 import { DewyError } from "../../errors.ts";
 import type { Call } from "../../util/async.ts";
 import { type Clock, formatDuration } from "../../util/time.ts";
-import { describeEnd, type Replica } from "../replica.ts";
+import { describeEnd, type Replica } from "../replicas/replica.ts";
 import { probe } from "./probe.ts";
 import { type HealthPolicy, type Probed, unproven } from "./state.ts";
 

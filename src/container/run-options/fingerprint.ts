@@ -1,4 +1,4 @@
-import type { PortMapping } from "../port-mapping.ts";
+import type { PortMapping } from "../plan/port-mapping.ts";
 import type { Variables } from "./env-file.ts";
 import type { RunOptions } from "./parse.ts";
 

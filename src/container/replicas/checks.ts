@@ -1,0 +1,65 @@
+import { records } from "../../events.ts";
+import type { Log } from "../../log.ts";
+import type { Call } from "../../util/async.ts";
+import type { Clock } from "../../util/time.ts";
+import { probe } from "../health/probe.ts";
+import { reachesDirectly } from "../health/reach.ts";
+import { type HealthPolicy, nextHealth } from "../health/state.ts";
+import type { Members } from "./members.ts";
+import type { Replica } from "./replica.ts";
+
+const unprovenPauseMs = 250;
+
+interface CheckDeps {
+  readonly health: HealthPolicy;
+  readonly members: Members;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** A replica has fallen ill, or is well again. */
+  readonly onChange: () => void;
+}
+
+/** Finds out whether a replica that serves can be reached directly. */
+export async function findRoute(replica: Replica, c: Call): Promise<void> {
+  const { direct } = replica;
+  replica.setReached(direct, await reachesDirectly(direct, c));
+}
+
+/** The checks that go on while replicas serve, or stand by to serve again. */
+export class Checks {
+  constructor(private readonly deps: CheckDeps) {}
+
+  /** Until `c` aborts. */
+  async run(c: Call): Promise<void> {
+    const { members, clock, health } = this.deps;
+    for (;;) {
+      await Promise.all(members.all.map((replica) => this.check(replica, c)));
+      const isHasty = members.serving.some((replica) => replica.health.kind === "unproven");
+      await clock.sleep(isHasty ? Math.min(unprovenPauseMs, health.intervalMs) : health.intervalMs, c.signal);
+    }
+  }
+
+  /** One check of one replica, with what follows for the rotation. */
+  async check(replica: Replica, c: Call): Promise<void> {
+    const { container, addresses, deployment, phase, health: before } = replica;
+    if ((phase !== "serving" && phase !== "standby") || container === null || !replica.isRunning) return;
+    const { ports, usesHealthcheck } = deployment;
+    const { health: policy, clock, members } = this.deps;
+    const result = await probe({ container, addresses, ports, usesHealthcheck }, policy, c);
+    if (result.ok) await findRoute(replica, c);
+    // It was restarted meanwhile: what was seen is of the process before.
+    if (replica.health !== before || !replica.isRunning) return;
+    replica.health = nextHealth(before, result, policy, clock.monotonicMs());
+    members.sync();
+    if (replica.health.kind === before.kind) return;
+    this.#note(replica);
+    this.deps.onChange();
+  }
+
+  #note({ name, health }: Replica): void {
+    const { kind, seen, failures } = health;
+    const { log } = this.deps;
+    if (kind === "well") log.info(records.healthPassed, { container: name, url: seen });
+    else log.warn(records.healthFailed, { container: name, error: seen, attempts: failures });
+  }
+}

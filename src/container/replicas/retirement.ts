@@ -1,0 +1,130 @@
+import { messageOf } from "../../errors.ts";
+import { records } from "../../events.ts";
+import type { Log } from "../../log.ts";
+import { abortable, type Call } from "../../util/async.ts";
+import type { Clock } from "../../util/time.ts";
+import type { Rotation } from "../rotation.ts";
+import { drain } from "./drain.ts";
+import { changeMs, detached, type EngineLink } from "./engine-link.ts";
+import type { Members } from "./members.ts";
+import type { Replica } from "./replica.ts";
+
+export interface RetirementOptions {
+  /** How long connections may go on; 0: not at all. */
+  readonly drainMs: number;
+  /** From the stop signal to SIGKILL. */
+  readonly stopGraceMs: number;
+}
+
+interface RetirementDeps {
+  readonly engine: EngineLink;
+  readonly members: Members;
+  readonly rotation: Rotation;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** One is gone. */
+  readonly onDone: () => void;
+}
+
+/** Takes replicas and leftovers away in the background: they drain together, are stopped, cut and removed. */
+export class Retirement {
+  readonly #leaving = new Map<string, Promise<void>>();
+  /** Containers that could not be removed; whoever looks over all containers tries again. */
+  readonly #failed = new Set<string>();
+  readonly #given = new AbortController();
+
+  constructor(
+    private readonly options: RetirementOptions,
+    private readonly deps: RetirementDeps,
+  ) {}
+
+  has(id: string): boolean {
+    return this.#leaving.has(id);
+  }
+
+  /** No new connections for it from now on; what it has may end within the drain time, unless it is dead. */
+  retire(replica: Replica, how: "drained" | "dead" = "drained"): void {
+    replica.phase = "leaving";
+    this.deps.members.sync();
+    this.#track(replica.id, async (c) => {
+      if (how === "drained") await this.#drain(replica, c);
+      this.deps.log.info(records.oldStopping, { container: replica.name });
+      await this.#remove(replica, c, () => this.#cut(replica));
+    });
+  }
+
+  /** One that serves nobody: dead already, or never one of ours. */
+  removeLeftover(container: { readonly id: string; readonly name: string }): void {
+    this.#track(container.id, async (c) => {
+      this.deps.log.info(records.oldStopping, { container: container.name });
+      await this.#remove(container, c, () => undefined);
+    });
+  }
+
+  /** Resolves when nothing is on its way out any more. */
+  async done(c: Call): Promise<void> {
+    await abortable(Promise.all(this.#leaving.values()), c.signal);
+  }
+
+  /** Leaves all as it is; resolves when nothing is being done any more. */
+  async abandon(): Promise<void> {
+    this.#given.abort(new Error("left to the shutdown"));
+    await Promise.all(this.#leaving.values());
+  }
+
+  #track(id: string, work: (c: Call) => Promise<void>): void {
+    if (this.#leaving.has(id) || this.#given.signal.aborted) return;
+    const leaving = work({ signal: this.#given.signal })
+      .catch(() => undefined) // given up: the shutdown sees to it
+      .finally(() => this.#leaving.delete(id));
+    this.#leaving.set(id, leaving);
+  }
+
+  async #drain({ id, name }: Replica, c: Call): Promise<void> {
+    const { rotation, log } = this.deps;
+    await drain([id], this.options.drainMs, this.deps, c);
+    const connections = rotation.connections(id);
+    // From here on it is for the app to end them, before its own end cuts them.
+    if (connections > 0) log.info("Drain time over", { container: name, connections });
+  }
+
+  #cut(replica: Replica): void {
+    const connections = this.deps.members.drop(replica);
+    if (connections === 0) return;
+    this.deps.log.warn("Connections cut with their container", { container: replica.name, connections });
+  }
+
+  /** A container is cut off only once its app, which may still answer, has ended. */
+  async #remove(
+    { id, name }: { readonly id: string; readonly name: string },
+    c: Call,
+    onStopped: () => void,
+  ): Promise<void> {
+    const { engine, log } = this.deps;
+    const { stopGraceMs } = this.options;
+    c.signal.throwIfAborted();
+    try {
+      await engine.bounded("stop the container", stopGraceMs + changeMs, detached(), (bounded) =>
+        engine.runtime.stop(id, stopGraceMs, bounded),
+      );
+      log.debug(records.oldRemoving, { container: name });
+      await engine.bounded("remove the container", changeMs, detached(), (bounded) =>
+        engine.runtime.remove(id, bounded),
+      );
+      onStopped();
+      this.#failed.delete(id);
+      this.deps.onDone();
+    } catch (error) {
+      onStopped();
+      this.#noteFailure(id, name, error);
+    }
+  }
+
+  /** Tried again at each look, said once. */
+  #noteFailure(id: string, name: string, error: unknown): void {
+    const attributes = { container: name, error: messageOf(error) };
+    if (this.#failed.has(id)) this.deps.log.debug("Old container not removed yet", attributes);
+    else this.deps.log.warn("Old container not removed yet", attributes);
+    this.#failed.add(id);
+  }
+}

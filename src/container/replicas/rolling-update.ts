@@ -1,0 +1,113 @@
+import { DewyError } from "../../errors.ts";
+import { records } from "../../events.ts";
+import type { Log } from "../../log.ts";
+import type { Call } from "../../util/async.ts";
+import type { Deployment } from "../deployment.ts";
+import type { Members } from "./members.ts";
+import { freeNumbers } from "./reconcile.ts";
+import { describeEnd, type Replica } from "./replica.ts";
+import type { Retirement } from "./retirement.ts";
+import type { Starter } from "./start-replica.ts";
+
+/** What an update lets the deploy do at its two turning points. */
+export interface UpdateSteps {
+  /** Only the new replicas get connections: the after hook's moment. */
+  switched(): Promise<void>;
+  /** What is recorded becomes the new deployment. */
+  commit(): Promise<void>;
+}
+
+interface UpdateDeps {
+  readonly replicas: number;
+  readonly members: Members;
+  readonly starter: Starter;
+  readonly retirement: Retirement;
+  readonly log: Log;
+}
+
+/**
+ * From one deployment to the next: all new replicas come into the rotation before the first old one leaves it, and
+ * until `commit` the old ones are only taken out. A failure before that leaves everything as it was. Resolves with
+ * what ran before; the old replicas then drain and go in the background.
+ */
+export async function rollingUpdate(
+  next: Deployment,
+  steps: UpdateSteps,
+  deps: UpdateDeps,
+  c: Call,
+): Promise<readonly Replica[]> {
+  const { members, retirement, log, replicas } = deps;
+  const old = members.serving;
+  const fresh: Replica[] = [];
+  log.info(records.rollingStarted, { replicas });
+  log.info(records.containersFound, { count: old.length });
+  try {
+    await startAll(next, fresh, deps, c);
+    for (const replica of old) setPhase(replica, "standby", members);
+    await steps.switched();
+    requireWell(fresh, c);
+    await steps.commit();
+  } catch (error) {
+    rollBack(old, fresh, deps);
+    throw error;
+  }
+  for (const replica of old) retirement.retire(replica);
+  log.debug(records.rollingDone, { new_containers: fresh.length });
+  return old;
+}
+
+async function startAll(next: Deployment, fresh: Replica[], deps: UpdateDeps, c: Call): Promise<void> {
+  const { members, starter, log, replicas } = deps;
+  for (const [index, number] of freeNumbers(replicas, numbersOf(members.all, next)).entries()) {
+    const replica = await starter.start(next, number, { ordinal: index + 1, total: replicas }, c);
+    fresh.push(replica);
+    setPhase(replica, "serving", members);
+    log.info(records.inRotation, { container: replica.name, backend_count: members.inRotation });
+  }
+  requireWell(fresh, c);
+}
+
+/**
+ * The old ones first, so that nobody is refused while the new ones go. Those have had connections: they drain as any
+ * that leaves.
+ */
+function rollBack(old: readonly Replica[], fresh: readonly Replica[], deps: UpdateDeps): void {
+  const { members, retirement, log } = deps;
+  log.info(records.rollingBackDeployment, { containers: fresh.length });
+  log.debug(records.rollingBack, { containers: fresh.length });
+  for (const replica of old) setPhase(replica, "serving", members);
+  for (const replica of fresh) {
+    log.info(records.failedRemoved, { container: replica.name });
+    retirement.retire(replica, replica.isRunning ? "drained" : "dead");
+  }
+}
+
+/** A new replica that was healthy and is not any more is a failure of the release like one that never was. */
+function requireWell(fresh: readonly Replica[], c: Call): void {
+  c.signal.throwIfAborted();
+  for (const { name, container, health, isRunning } of fresh) {
+    if (!isRunning) {
+      const isItsOwn = container !== null && container.status !== "paused" && container.status !== "removing";
+      const code = isItsOwn ? "start-failed" : "engine-failed";
+      throw new DewyError(code, `the new container ${name} ${describeEnd(container)} after it was healthy`, {
+        hint: "see why the app ends",
+      });
+    }
+    if (health.kind === "well") continue;
+    throw new DewyError("health-failed", `the new container ${name} fell ill: ${health.seen}`, {
+      hint: "see why the app fails its checks",
+    });
+  }
+}
+
+function setPhase(replica: Replica, phase: "serving" | "standby", members: Members): void {
+  replica.phase = phase;
+  members.sync();
+}
+
+/** Taken by containers of the same deployment, whose names they are part of. */
+export function numbersOf(replicas: readonly Replica[], { deployedAt }: Deployment): ReadonlySet<number> {
+  const second = (date: Date) => Math.floor(date.getTime() / 1000);
+  const alike = replicas.filter(({ deployment }) => second(deployment.deployedAt) === second(deployedAt));
+  return new Set(alike.map(({ number }) => number));
+}
