@@ -65,7 +65,7 @@ test(
   "Podman's service ends with dewy, however that ends",
   async () => {
     const { directory, env } = await podman();
-    const program = `${import.meta.dir}/../support/engine-user.ts`;
+    const program = `${import.meta.dir}/../../support/engine-user.ts`;
     const user = Bun.spawn([process.execPath, program, "podman"], {
       env,
       stdio: ["ignore", "pipe", "inherit"],
