@@ -21,6 +21,7 @@ import type {
   ObtainedRelease,
   PlacedReleases,
 } from "./delivery.ts";
+import { mirrorCurrent } from "./housekeeping.ts";
 import { RecordedDeployment } from "./recorded-deployment.ts";
 import { releaseName, releaseTime } from "./release-name.ts";
 
@@ -39,6 +40,8 @@ export interface ContainerDeliveryDeps {
   /** `--platform`; null: the engine's. */
   readonly platform: string | null;
   readonly keep: number;
+  /** Where people and the Go original look for what runs. */
+  readonly cacheDir: string;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -83,7 +86,9 @@ export class ContainerDelivery implements Delivery {
     }
   }
 
-  recover(): void {}
+  recover(current: PlacedRelease | null): void {
+    mirrorCurrent(current, this.deps);
+  }
 
   isIntact(): boolean {
     return !this.#recorded.imageIsGone && !this.deps.replicas.lacksImage;
@@ -129,6 +134,7 @@ export class ContainerDelivery implements Delivery {
 
   async tidyUp(placed: PlacedReleases, c: Call): Promise<ReadonlySet<string>> {
     const { runtime, images, keep, log } = this.deps;
+    mirrorCurrent(placed.current, this.deps);
     const newestFirst = Object.keys(placed.releases).sort().reverse();
     const kept = new Set([
       ...newestFirst.slice(0, keep),
@@ -164,11 +170,13 @@ export class ContainerDelivery implements Delivery {
       deployment,
       {
         switched: () => steps.switched(null),
-        commit: () => steps.commit(releaseName(deployedAt)),
+        commit: async () => {
+          await steps.commit(releaseName(deployedAt));
+          this.#recorded.giveUp();
+        },
       },
       c,
     );
-    this.#recorded.giveUp();
     await replicas.settled(c);
     log.info(records.deployDone, { tag });
     return { how: "rolled" };

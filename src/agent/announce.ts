@@ -26,6 +26,7 @@ export class Announcer {
   async tell(event: DeployEvent, c: Call): Promise<void> {
     const record = noticeOf(event);
     if (record !== undefined) this.log.info(record, { message: textOf(event) });
+    if (event.kind === "pulled") this.log.debug(records.pullNoticeOriginal, { message: textOf(event) });
     try {
       const call = withDeadline(c, notifyDeadlineMs);
       await abortable(this.notifier.notify(event, call), call.signal);

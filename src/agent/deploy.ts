@@ -166,7 +166,7 @@ export class Deploy {
   /** Only here does the recorded version change. */
   #commit(release: string): void {
     const { state, clock } = this.deps;
-    const { tag, artifact } = this.release;
+    const { tag, artifact, moving = false } = this.release;
     const { current, previous, releases } = state.state;
     state.update({
       current: {
@@ -176,10 +176,13 @@ export class Deploy {
         release,
         since: clock.now().toISOString(),
       },
-      previous: current === null || current.tag === tag ? previous : current,
+      previous:
+        current === null || (current.tag === tag && current.digest === this.#digest) ? previous : current,
       attempt: null,
       failure: null,
-      quarantine: state.state.quarantine.filter((entry) => entry.tag !== tag),
+      quarantine: state.state.quarantine.filter(
+        (entry) => entry.tag !== tag || (moving && entry.digest !== this.#digest),
+      ),
       unreported: this.record("deployed"),
       releases: { ...releases, [release]: { tag, artifact: artifact.name, digest: this.#digest } },
     });

@@ -32,7 +32,7 @@ export function acquireLock(path: string, holder: string): Disposable {
 
 /** `dewy status` holds it for a moment to see whether it is free. */
 function takesLock(fd: number): boolean {
-  for (let tries = 0; tries < 5; tries++) {
+  for (let tries = 0; tries < 25; tries++) {
     if (tryLock(fd)) return true;
     Bun.sleepSync(20);
   }

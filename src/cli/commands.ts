@@ -46,7 +46,7 @@ export const commands = [
     usage: "--registry URL [flags] [-- DOCKER-RUN-OPTION...]",
     behindDashes: "options",
     about:
-      "Watches an OCI registry and replaces the running containers one by one when a new image is there. " +
+      "Watches an OCI registry and starts new containers beside the running ones when a new image is there. " +
       "Clients connect to dewy's proxy: a new container gets connections once it is healthy, an old one " +
       "keeps those it has until they end or --drain-time is over. Behind -- stand options of docker run.",
     examples: [

@@ -4,8 +4,10 @@ import type { Delivery } from "../activate/delivery.ts";
 import { adminPortTries, type ContainerView } from "../admin/protocol.ts";
 import { writeAdminRecord } from "../admin/record.ts";
 import { type AdminSource, openAdminApi } from "../admin/server.ts";
+import { prepareCacheDirectory } from "../cache/directory.ts";
 import type { ContainerConfig } from "../config/container.ts";
 import { openRuntime } from "../container/engine/open.ts";
+import type { HealthPolicy } from "../container/health/state.ts";
 import {
   type AppPlan,
   appName,
@@ -17,9 +19,10 @@ import {
 import { ReplicaSet } from "../container/replicas/replica-set.ts";
 import type { ReplicaStatus } from "../container/replicas/status.ts";
 import type { ContainerRuntime } from "../container/runtime.ts";
-import { readImageRegistry } from "../drivers.ts";
+import { readCache, readImageRegistry } from "../drivers.ts";
 import { messageOf } from "../errors.ts";
 import { records } from "../events.ts";
+import { proxyHeader } from "../proxy/proxy-protocol.ts";
 import { TcpProxy } from "../proxy/tcp-proxy.ts";
 import type { Registry } from "../registry/registry.ts";
 import { type Call, withDeadline } from "../util/async.ts";
@@ -34,6 +37,8 @@ export async function openContainers(
   const { open, layout, log, clock, env, currentTag } = parts;
   const { registry, images } = (await readImageRegistry(config.registry, config, env))(parts.drivers);
   open.use(registry);
+  const { directory } = await readCache(config.cache);
+  const cacheDir = prepareCacheDirectory(directory ?? config.cacheDir, layout.root, log);
   const app = appName(config.name ?? config.runOptions.name, images.repository);
   const runtime = open.use(await openRuntime({ kind: config.runtime, env }, { log, clock }));
   const plan = planOf(config, app, parts);
@@ -61,7 +66,6 @@ export async function openContainers(
       void parts.announcer.tell({ kind: "failed", tag, message, hint, servingTag: tag }, c);
     },
   });
-  open.defer(() => shutDown(config, proxy, replicas, parts));
   const delivery = new ContainerDelivery({
     app,
     root: layout.root,
@@ -70,14 +74,17 @@ export async function openContainers(
     replicas,
     plan: (deployed) => planDeployment(plan, deployed),
     checkEngine: (info) => checkEngine(plan, info),
-    setup: setupFingerprint(plan, config.health),
+    setup: setupFingerprint(plan, healthOf(config)),
     platform: config.runOptions.platform,
     keep: config.keep,
+    cacheDir,
     clock,
     log,
   });
-  open.use(delivery);
   openAdmin(config, app, { proxy, replicas, delivery }, parts);
+  // Last of all: what fails before must leave the containers of an earlier agent alone.
+  open.defer(() => shutDown(proxy, replicas, parts));
+  open.use(delivery);
   return { registry, delivery };
 }
 
@@ -124,22 +131,27 @@ async function checkPlan(plan: AppPlan, runtime: ContainerRuntime, c: Call): Pro
 }
 
 /** Nobody new comes in while the containers end; connections they have may end with them. */
-async function shutDown(
-  { leaveRunning, stopTimeoutMs }: ContainerConfig,
-  proxy: TcpProxy,
-  replicas: ReplicaSet,
-  { log, hurry: signal }: AgentParts,
-): Promise<void> {
-  log.info(records.shuttingDown);
-  const proxyClosed = proxy.close(leaveRunning ? 0 : stopTimeoutMs, { signal });
-  await replicas.close({ drain: false }, { signal });
-  await proxyClosed;
+async function shutDown(proxy: TcpProxy, replicas: ReplicaSet, parts: AgentParts): Promise<void> {
+  const c: Call = { signal: parts.hurry };
+  parts.log.info(records.shuttingDown);
+  proxy.stopListening();
+  await replicas.close({ drain: false }, c);
+  await proxy.close(0, c);
 }
 
 function replicaOptions(config: ContainerConfig, app: string, root: string) {
-  const { replicas, health, drainMs, leaveRunning, runOptions, stopTimeoutMs } = config;
+  const { replicas, drainMs, leaveRunning, runOptions, stopTimeoutMs } = config;
+  const health = healthOf(config);
   const stopGraceMs = runOptions.stopTimeoutMs ?? stopTimeoutMs;
   return { app, root, replicas, health, drainMs, stopGraceMs, leaveRunning };
+}
+
+/** The app may insist on the PROXY protocol: what dewy says itself begins with its word for that. */
+function healthOf({ health, proxyProtocol }: ContainerConfig): HealthPolicy {
+  return {
+    ...health,
+    greeting: proxyProtocol === null ? "" : new TextDecoder().decode(proxyHeader(proxyProtocol, null)),
+  };
 }
 
 /** The agent's own user and group. */
@@ -151,5 +163,7 @@ function planOf(config: ContainerConfig, app: string, { layout, env }: AgentPart
 
 function viewOf(status: ReplicaStatus): ContainerView {
   const address = status.addresses[0]?.address ?? null;
-  return { ...status, address: address === null ? null : `${address.host}:${address.port}` };
+  // Made from the values of variables, too: nobody is to try them out on it.
+  const { "dewy.options": _, ...labels } = status.labels;
+  return { ...status, labels, address: address === null ? null : `${address.host}:${address.port}` };
 }

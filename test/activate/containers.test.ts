@@ -1,4 +1,6 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { ContainerDelivery } from "../../src/activate/containers.ts";
 import type { DeliverySteps } from "../../src/activate/delivery.ts";
 import { planDeployment } from "../../src/container/plan/plan.ts";
@@ -8,7 +10,11 @@ import type { ImageSource } from "../../src/oci/image-source.ts";
 import type { DeployableRelease, Digest, PlacedRelease } from "../../src/release/release.ts";
 import { systemClock } from "../../src/util/time.ts";
 import { c, type Host, openHost, root } from "../container/replicas/replica-set-host.ts";
+import { tempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
+
+const cacheDir = tempDir();
+afterAll(() => cacheDir[Symbol.dispose]());
 
 const repository = "reg.example/shop";
 const digestOf = (text: string): Digest => `sha256:${Bun.SHA256.hash(text, "hex")}`;
@@ -59,6 +65,7 @@ function deliveryOf(host: Host, changes: { resolve?: ImageSource["resolve"] } = 
     setup: "setup1",
     platform: null,
     keep: 2,
+    cacheDir: cacheDir.path,
     clock: systemClock,
     log: host.log,
   });
@@ -289,6 +296,7 @@ test("images of the kept releases stay, older ones go", async () => {
     { current: placed("20261123T090000Z"), previous: placed("20261120T090000Z"), releases },
     c,
   );
+  expect(readFileSync(join(cacheDir.path, "current"), "utf8")).toBe(`v1.3.0--${repository}:v1.3.0`);
   expect([...left].sort()).toEqual(["20261120T090000Z", "20261122T090000Z", "20261123T090000Z"]);
   const there = await host.runtime.images(repository, c);
   expect(there.flatMap(({ tags }) => tags).sort()).toEqual(

@@ -62,10 +62,13 @@ describe("the lock", () => {
       process.stdout.write("go");
       for (;;) isLocked(process.argv[1]);`;
     const looker = Bun.spawn([process.execPath, "-e", script, path], { stdout: "pipe", stderr: "inherit" });
-    await looker.stdout.getReader().read();
-    for (let round = 0; round < 200; round++) acquireLock(path, "holder")[Symbol.dispose]();
-    looker.kill("SIGKILL");
-    await looker.exited;
+    try {
+      await looker.stdout.getReader().read();
+      for (let round = 0; round < 200; round++) acquireLock(path, "holder")[Symbol.dispose]();
+    } finally {
+      looker.kill("SIGKILL");
+      await looker.exited;
+    }
   });
 
   test("is had on a full disk", async () => {

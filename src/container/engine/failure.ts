@@ -57,6 +57,11 @@ const pulling: readonly Rule[] = [
 /** The command, its directory or its user is not in the image, or the kernel can't run it. */
 const starting: readonly Rule[] = [
   [
+    /shim|docker-proxy|iptables|prestart|createRuntime|nvidia-container/i,
+    "engine-failed",
+    "the engine lacks a program of its own: see that it is installed as a whole",
+  ],
+  [
     /exec: |executable file not found|exec format error|command that was not found|permission denied: OCI|unable to find (user|group)|no matching entries in passwd|chdir to cwd/i,
     "start-failed",
     "check the image's command, working directory and user, and --cmd, --workdir and --user",

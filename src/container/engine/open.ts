@@ -44,10 +44,12 @@ interface EngineDeps {
 export async function openRuntime(options: EngineOptions, deps: EngineDeps): Promise<ContainerRuntime> {
   const { kind, env } = options;
   const choose = () => chooseEndpoint(kind, { env, access: socketAccess });
-  choose();
+  warnOfDistance(choose(), deps.log);
   const service = new PodmanService({ env, ...deps });
+  // The one that has answered stays: another engine's empty list is not this one's containers gone.
+  let settled: ReturnType<typeof choose> | null = null;
   const endpoint = async (c: Call): Promise<Endpoint> => {
-    const choice = choose();
+    const choice = settled ?? choose();
     return choice.kind === "service" ? service.endpoint(c) : choice;
   };
   const api = new EngineApi({ endpoint, clock: deps.clock });
@@ -57,7 +59,13 @@ export async function openRuntime(options: EngineOptions, deps: EngineDeps): Pro
     warned.add(warning);
   };
   return {
-    info: (c) => runtimeInfo(api, c),
+    async info(c) {
+      const choice = settled ?? choose();
+      const info = await runtimeInfo(api, c);
+      // Podman's sockets, and the service dewy starts, are ways to the same containers.
+      if (kind === "docker") settled = choice;
+      return info;
+    },
     pull: (request, c) => pullImage(api, request, c),
     image: (reference, c) => findImage(api, reference, c),
     images: (repository, c) => listImages(api, repository, c),
@@ -71,6 +79,15 @@ export async function openRuntime(options: EngineOptions, deps: EngineDeps): Pro
     watch: (labels, onEvent, c) => watchContainers(api, labels, onEvent, c),
     [Symbol.asyncDispose]: () => service[Symbol.asyncDispose](),
   };
+}
+
+/** Ports are published on the engine's own loopback: dewy must be on that host. */
+function warnOfDistance(choice: ReturnType<typeof chooseEndpoint>, log: Log): void {
+  if (choice.kind !== "tcp" || /^(localhost|127\.\d+\.\d+\.\d+|\[::1\]):\d+$/.test(choice.authority)) return;
+  log.warn("The container engine is addressed by network", {
+    host: choice.authority,
+    hint: "run dewy on the engine's own host: it reaches containers on that host's loopback only",
+  });
 }
 
 async function runtimeInfo(api: EngineApi, c: Call) {

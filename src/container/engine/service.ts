@@ -8,6 +8,7 @@ import type { Clock } from "../../util/time.ts";
 import type { Endpoint, Environment } from "./endpoint.ts";
 
 const startMs = 20_000;
+const stopMs = 5_000;
 const lookEveryMs = 20;
 const maxSaidBytes = 2000;
 
@@ -53,8 +54,7 @@ export class PodmanService implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     await this.#turn.run(async () => {
-      this.#running?.process.kill("SIGTERM");
-      await this.#running?.process.exited;
+      if (this.#running !== null) await end(this.#running.process);
       if (this.#directory !== null) rmSync(this.#directory, { recursive: true, force: true });
     });
   }
@@ -89,6 +89,13 @@ export class PodmanService implements AsyncDisposable {
 function privateDirectory(env: Environment): string {
   const runtimeDir = env["XDG_RUNTIME_DIR"] ?? "";
   return mkdtempSync(join(isAbsolute(runtimeDir) ? runtimeDir : tmpdir(), "dewy-podman-"));
+}
+
+async function end(process: Running["process"]): Promise<void> {
+  process.kill("SIGTERM");
+  const impatience = setTimeout(() => process.kill("SIGKILL"), stopMs);
+  await process.exited;
+  clearTimeout(impatience);
 }
 
 function spawnService(program: string, socket: string, env: Environment): Running {

@@ -5,7 +5,7 @@ import type { Address } from "../rotation.ts";
 /** What is said over one connection, and what to make of its course; undefined: go on. */
 export interface Talk<T> {
   /** Sent once it is open. */
-  readonly opening: string | null;
+  readonly opening: string;
   readonly connectMs: number;
   /** From there on; 0: that it opens is all there is to know. */
   readonly listenMs: number;
@@ -51,7 +51,7 @@ async function open<T>(
       port,
       socket: {
         open: (socket) => {
-          if (talk.opening !== null) socket.write(talk.opening);
+          if (talk.opening !== "") socket.write(talk.opening);
           opened();
         },
         data: (_, bytes) => {

@@ -9,14 +9,19 @@ const maxHeadBytes = 16 * 1024;
  * GET over a connection of its own: 2xx and 3xx pass, redirects are not followed, the body is not read. By hand, as
  * Bun's fetch sends even loopback traffic through `HTTP_PROXY`, and keeps connections that a drain would wait for.
  */
-export async function checkHttp(address: Address, path: string, limitMs: number, c: Call): Promise<Probed> {
+export async function checkHttp(
+  address: Address,
+  { path, greeting }: { readonly path: string; readonly greeting: string },
+  limitMs: number,
+  c: Call,
+): Promise<Probed> {
   const asked = `GET ${urlOf(address, path)}`;
   let head = "";
   const failed = (seen: string): Probed => ({ ok: false, seen: `${asked}: ${seen}` });
   return await converse(
     address,
     {
-      opening: requestOf(address, path),
+      opening: `${greeting}${requestOf(address, path)}`,
       connectMs: limitMs,
       listenMs: limitMs,
       onRefused: (reason) => failed(reason),

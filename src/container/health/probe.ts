@@ -21,12 +21,13 @@ export interface ProbeTarget {
 /** One look at a running replica. Never fails: whatever goes wrong is what was seen. */
 export async function probe(
   target: ProbeTarget,
-  policy: Pick<HealthPolicy, "path" | "timeoutMs">,
+  policy: Pick<HealthPolicy, "path" | "timeoutMs" | "greeting">,
   c: Call,
 ): Promise<Probed> {
   const limitMs = Math.min(policy.timeoutMs, maxTryMs);
   if (policy.path === null && target.usesHealthcheck && target.container.health !== "healthy") {
-    return { ok: false, seen: `the HEALTHCHECK says ${target.container.health}` };
+    const { health } = target.container;
+    return { ok: false, seen: `the HEALTHCHECK says ${health}`, pending: health === "starting" };
   }
   const checks = target.ports.map((mapping, index) => {
     const [address] = target.addresses.get(mapping.proxyPort) ?? [];
@@ -36,8 +37,11 @@ export async function probe(
         seen: `the engine publishes nothing for the container's port ${mapping.containerPort}`,
       };
     }
-    if (index === 0 && policy.path !== null) return checkHttp(address, policy.path, limitMs, c);
-    return checkServed(address, containerListens(target.container, mapping.containerPort), limitMs, c);
+    if (index === 0 && policy.path !== null) {
+      return checkHttp(address, { path: policy.path, greeting: policy.greeting }, limitMs, c);
+    }
+    const listening = containerListens(target.container, mapping.containerPort);
+    return checkServed(address, { listening, greeting: policy.greeting }, limitMs, c);
   });
   try {
     const results = await Promise.all(checks);

@@ -16,7 +16,7 @@ export async function reachesDirectly(direct: ReplicaAddresses, c: Call): Promis
 
 function opens(address: Address, c: Call): Promise<boolean> {
   const talk = {
-    opening: null,
+    opening: "",
     connectMs,
     listenMs: 0,
     onRefused: () => false,

@@ -16,7 +16,7 @@ const survivalMs = { yes: 0, unknown: 200, no: 1000 } as const;
  */
 export async function checkServed(
   address: Address,
-  listening: Listening,
+  { listening, greeting }: { readonly listening: Listening; readonly greeting: string },
   limitMs: number,
   c: Call,
 ): Promise<Probed> {
@@ -29,7 +29,7 @@ export async function checkServed(
   return await converse(
     address,
     {
-      opening: null,
+      opening: greeting,
       connectMs: limitMs,
       listenMs: survivalMs[listening ?? "unknown"],
       onRefused: failed,

@@ -4,6 +4,8 @@ export interface Probed {
   readonly seen: string;
   /** The HTTP status, where one was asked for. */
   readonly status?: number;
+  /** It is too early to tell. */
+  readonly pending?: boolean;
 }
 
 /** What its checks so far say of a replica. */
@@ -20,6 +22,8 @@ export interface Health {
 export interface HealthPolicy {
   /** GET this, on the first port; null: the ports must be served, and the image's HEALTHCHECK, if any, pass. */
   readonly path: string | null;
+  /** What a connection begins with before anything is said: the PROXY protocol's word for the proxy itself. */
+  readonly greeting: string;
   /** From its start until a replica must be well. */
   readonly timeoutMs: number;
   /** Between two checks of one that serves. */
@@ -32,15 +36,21 @@ export function unproven(seen: string, nowMs: number): Health {
   return { kind: "unproven", failures: 0, seen, sinceMs: nowMs };
 }
 
+/** A HEALTHCHECK keeps the image's pace, by default 30 s to its first look. */
+export const healthcheckGraceMs = 120_000;
+
 /** One pass makes a replica well. One that has never passed has all the time that a new one has. */
 export function nextHealth(
   health: Health,
-  { ok, seen }: Probed,
+  { ok, seen, pending = false }: Probed,
   { threshold, timeoutMs }: Pick<HealthPolicy, "threshold" | "timeoutMs">,
   nowMs: number,
 ): Health {
   if (ok)
     return { kind: "well", failures: 0, seen, sinceMs: health.kind === "well" ? health.sinceMs : nowMs };
+  // The engine has not looked yet since it started the app again: that is no failure, for a while.
+  const graceMs = timeoutMs + healthcheckGraceMs;
+  if (pending && nowMs - health.sinceMs < graceMs) return { ...health, seen };
   const failures = health.failures + 1;
   const isSick =
     health.kind === "unproven"

@@ -42,8 +42,8 @@ export function appName(given: string | null, repository: string): string {
 
 /** 12 hexadecimal digits of everything that decides whether an image works here. */
 export function setupFingerprint(plan: AppPlan, health: HealthPolicy): string {
-  const { options, command, ports, own } = plan;
-  const chosen = optionsFingerprint({ options, command, ports: [], own });
+  const { options, command, ports, own, agent } = plan;
+  const chosen = optionsFingerprint({ options, command, ports: [], own, agent });
   const text = JSON.stringify([chosen, ports, health]);
   return new Bun.CryptoHasher("sha256").update(text).digest("hex").slice(0, 12);
 }
@@ -86,7 +86,7 @@ export function planDeployment(plan: AppPlan, deployed: DeployedImage): Deployme
     version,
     image: { reference, id: image.id, digest },
     deployedAt,
-    options: optionsFingerprint({ options, command, ports, own }),
+    options: optionsFingerprint({ options, command, ports, own, agent }),
     ports,
     usesHealthcheck: usesHealthcheck(image, options),
     rootByDefault: specOf(1).rootByDefault,

@@ -2,7 +2,7 @@ import { records } from "../../events.ts";
 import type { Log } from "../../log.ts";
 import type { Call } from "../../util/async.ts";
 import type { Clock } from "../../util/time.ts";
-import { probe } from "../health/probe.ts";
+import { probe, probedUrl } from "../health/probe.ts";
 import { reachesDirectly } from "../health/reach.ts";
 import { type HealthPolicy, nextHealth } from "../health/state.ts";
 import type { Members } from "./members.ts";
@@ -52,14 +52,15 @@ export class Checks {
     replica.health = nextHealth(before, result, policy, clock.monotonicMs());
     members.sync();
     if (replica.health.kind === before.kind) return;
-    this.#note(replica);
+    this.#note(replica, result.status);
     this.deps.onChange();
   }
 
-  #note({ name, health }: Replica): void {
+  #note({ name, health, addresses, deployment }: Replica, status: number | undefined): void {
     const { kind, seen, failures } = health;
-    const { log } = this.deps;
-    if (kind === "well") log.info(records.healthPassed, { container: name, url: seen });
-    else log.warn(records.healthFailed, { container: name, error: seen, attempts: failures });
+    const { log, health: policy } = this.deps;
+    const url = probedUrl({ addresses, ports: deployment.ports }, policy.path);
+    if (kind === "well") log.info(records.healthPassed, { container: name, url, status });
+    else log.warn(records.healthFailed, { container: name, url, error: seen, attempts: failures });
   }
 }

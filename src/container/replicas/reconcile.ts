@@ -1,7 +1,7 @@
 import type { Deployment } from "../deployment.ts";
 import { readLabels } from "../labels.ts";
 import type { Container } from "../runtime.ts";
-import type { Replica } from "./replica.ts";
+import type { Phase, Replica } from "./replica.ts";
 
 /** What to do with a container of the app that nobody here made or knows. */
 export type Verdict = "foreign" | "adopt" | "remove" | "wait";
@@ -91,9 +91,15 @@ export function standingOf(
  * database is away) is no reason to refuse everybody. One that never passed a check has to fail some before.
  */
 export function rotationOf(replicas: readonly Replica[], threshold: number): readonly Replica[] {
-  const able = replicas.filter(({ phase, isReachable }) => phase === "serving" && isReachable);
-  const well = able.filter(({ health }) => health.kind === "well");
-  return well.length > 0 ? well : able.filter(({ health }) => health.failures >= threshold);
+  const able = replicas.filter(({ isReachable }) => isReachable);
+  const wellIn = (wanted: Phase) =>
+    able.filter(({ phase, health }) => phase === wanted && health.kind === "well");
+  const well = wellIn("serving");
+  if (well.length > 0) return well;
+  // The new ones have died while an update is at its last steps: those that stand by are still good.
+  const standby = wellIn("standby");
+  if (standby.length > 0) return standby;
+  return able.filter(({ phase, health }) => phase === "serving" && health.failures >= threshold);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { messageOf } from "../../errors.ts";
-import { type Call, Mutex } from "../../util/async.ts";
+import { abortable, type Call, Mutex } from "../../util/async.ts";
 import type { Deployment } from "../deployment.ts";
 import type { Container } from "../runtime.ts";
 import { drain } from "./drain.ts";
@@ -34,7 +34,8 @@ export class ReplicaSet implements AsyncDisposable {
   static open(options: ReplicaSetOptions, deps: ReplicaSetDeps): ReplicaSet {
     const set = new ReplicaSet(options, deps);
     const c = { signal: set.#stop.signal };
-    set.#loops = Promise.allSettled([set.#parts.watcher.run(c), set.#parts.checks.run(c)]);
+    const loops = [set.#parts.watcher.run(c), set.#parts.checks.run(c)];
+    set.#loops = Promise.all(loops.map((loop) => loop.catch((error: unknown) => set.#noteEnd(error))));
     return set;
   }
 
@@ -140,7 +141,8 @@ export class ReplicaSet implements AsyncDisposable {
       const ids = this.#parts.members.all.map(({ id }) => id);
       // An abort ends the waiting like the time does.
       if (how.drain) await drain(ids, drainMs, this.deps, c).catch(() => undefined);
-      await this.#parts.retirement.abandon();
+      // A second signal ends the waiting: all that is left is removed below.
+      await abortable(this.#parts.retirement.abandon(), c.signal).catch(() => undefined);
       const onStopped = (id: string) => this.deps.rotation.drop(id);
       await cleanUp({ engine: this.#parts.engine, stopGraceMs, log: this.deps.log, onStopped }, c);
     });
@@ -159,11 +161,24 @@ export class ReplicaSet implements AsyncDisposable {
     this.#pendingChanges++;
     this.#pass?.abort();
     try {
-      return await this.#changes.run(() => work({ signal }));
+      return await this.#changes.run(async () => {
+        // Who asked for it may have changed their mind while it waited for its turn.
+        signal.throwIfAborted();
+        return await work({ signal });
+      });
     } finally {
       this.#pendingChanges--;
       this.#parts.watcher.wake();
     }
+  }
+
+  /** Looking on ends with the set; anything else is a mistake of ours that must be seen. */
+  #noteEnd(error: unknown): void {
+    if (this.#stop.signal.aborted) return;
+    this.deps.log.error("Containers are not watched any more", {
+      error: messageOf(error),
+      hint: "restart dewy",
+    });
   }
 
   #onListed(containers: readonly Container[]): number {

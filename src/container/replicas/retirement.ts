@@ -107,11 +107,11 @@ export class Retirement {
       await engine.bounded("stop the container", stopGraceMs + changeMs, detached(), (bounded) =>
         engine.runtime.stop(id, stopGraceMs, bounded),
       );
+      onStopped();
       log.debug(records.oldRemoving, { container: name });
       await engine.bounded("remove the container", changeMs, detached(), (bounded) =>
         engine.runtime.remove(id, bounded),
       );
-      onStopped();
       this.#failed.delete(id);
       this.deps.onDone();
     } catch (error) {

@@ -3,6 +3,7 @@ import { records } from "../../events.ts";
 import type { Log } from "../../log.ts";
 import type { Call } from "../../util/async.ts";
 import type { Deployment } from "../deployment.ts";
+import type { EngineLink } from "./engine-link.ts";
 import type { Members } from "./members.ts";
 import { freeNumbers } from "./reconcile.ts";
 import { describeEnd, type Replica } from "./replica.ts";
@@ -18,6 +19,7 @@ export interface UpdateSteps {
 }
 
 interface UpdateDeps {
+  readonly engine: EngineLink;
   readonly replicas: number;
   readonly members: Members;
   readonly starter: Starter;
@@ -49,7 +51,7 @@ export async function rollingUpdate(
     await steps.commit();
   } catch (error) {
     rollBack(old, fresh, deps);
-    throw error;
+    throw await culprit(error, old, deps, c);
   }
   for (const replica of old) retirement.retire(replica);
   log.debug(records.rollingDone, { new_containers: fresh.length });
@@ -65,6 +67,26 @@ async function startAll(next: Deployment, fresh: Replica[], deps: UpdateDeps, c:
     log.info(records.inRotation, { container: replica.name, backend_count: members.inRotation });
   }
   requireWell(fresh, c);
+}
+
+/** An engine that goes down takes old and new with it: that is no fault of the release. */
+async function culprit(
+  error: unknown,
+  old: readonly Replica[],
+  { engine, members }: UpdateDeps,
+  c: Call,
+): Promise<unknown> {
+  if (!(error instanceof DewyError) || error.blame !== "release" || old.length === 0) return error;
+  try {
+    const listed = await engine.list(c);
+    members.observe(listed.containers, listed.askedMs, listed.engine);
+    if (old.some(({ isRunning }) => isRunning)) return error;
+  } catch (failure) {
+    return failure;
+  }
+  return new DewyError("engine-failed", `the old containers ended with the new ones: ${error.message}`, {
+    hint: "see whether the container engine was restarted; dewy tries again by itself",
+  });
 }
 
 /**

@@ -7,6 +7,7 @@ import { changeMs, detached, type EngineLink } from "./engine-link.ts";
 
 /** An engine that hangs must not hold the end. */
 const listMs = 10_000;
+const removeMs = 30_000;
 
 interface CleanUpDeps {
   readonly engine: EngineLink;
@@ -37,14 +38,14 @@ export async function cleanUp(deps: CleanUpDeps, c: Call): Promise<void> {
 }
 
 async function clean({ id, name }: Container, deps: CleanUpDeps, c: Call): Promise<boolean> {
-  const { engine, stopGraceMs, log } = deps;
+  const { engine, log } = deps;
   try {
     log.info(records.managedStopping, { container: name });
     await stopInTime(id, deps, c);
     deps.onStopped(id);
     log.info(records.managedStopped, { container: name });
     log.info(records.managedRemoving, { container: name });
-    await engine.bounded("remove the container", changeMs + stopGraceMs, detached(), (bounded) =>
+    await engine.bounded("remove the container", removeMs, detached(), (bounded) =>
       engine.runtime.remove(id, bounded),
     );
     log.info(records.managedRemoved, { container: name });

@@ -6,12 +6,12 @@ import type { Clock } from "../../util/time.ts";
 import type { Deployment } from "../deployment.ts";
 import { probedUrl } from "../health/probe.ts";
 import type { HealthPolicy } from "../health/state.ts";
-import { untilHealthy } from "../health/wait.ts";
 import type { ContainerSpec } from "../runtime.ts";
 import { findRoute } from "./checks.ts";
 import { changeMs, detached, type EngineLink } from "./engine-link.ts";
 import type { Members } from "./members.ts";
 import { Replica } from "./replica.ts";
+import { untilHealthy } from "./wait.ts";
 
 const maxPortTries = 20;
 /** An engine that hangs must not hold the agent's end: whoever looks over all containers tries again. */
@@ -59,7 +59,7 @@ export class Starter {
 
   async #startOnce(deployment: Deployment, number: number, c: Call): Promise<Replica> {
     const { members, clock } = this.deps;
-    const spec = deployment.makeSpec(number);
+    const spec = await this.#specOf(deployment, number, c);
     const id = await this.#create(spec, c);
     const replica = new Replica(id, spec.name, number, deployment, clock.monotonicMs());
     members.add(replica);
@@ -86,6 +86,17 @@ export class Starter {
       log.warn("Failed container not removed yet", { container: replica.name, error: messageOf(error) });
     }
     members.drop(replica);
+  }
+
+  /** A name reads better than an id, but it may have come to mean another image since. */
+  async #specOf({ image, makeSpec }: Deployment, number: number, c: Call): Promise<ContainerSpec> {
+    const { engine } = this.deps;
+    const spec = makeSpec(number);
+    const named = await engine.bounded("look for the image", changeMs, c, (bounded) =>
+      engine.runtime.image(image.reference, bounded),
+    );
+    if (named?.id === image.id) return spec;
+    return { ...spec, body: { ...spec.body, Image: image.id } };
   }
 
   async #create(spec: ContainerSpec, c: Call): Promise<string> {

@@ -10,14 +10,16 @@ export interface OperatorChoice {
   readonly ports: readonly PortMapping[];
   /** dewy's own variables, for `-e NAME`. */
   readonly own: Variables;
+  /** Who root images run as. */
+  readonly agent: { readonly uid: number; readonly gid: number };
 }
 
 /** 12 hexadecimal digits; the same choice gives the same, whatever order its parts were made in. */
-export function optionsFingerprint({ options, command, ports, own }: OperatorChoice): string {
+export function optionsFingerprint({ options, command, ports, own, agent }: OperatorChoice): string {
   const names = options.environment.env.filter((entry) => !entry.includes("="));
   const inherited = names.map((name) => [name, own[name] ?? null]);
   const containerPorts = [...new Set(ports.map((port) => port.containerPort))].sort((a, b) => a - b);
-  const text = JSON.stringify([options, command, containerPorts, inherited], sortedKeys);
+  const text = JSON.stringify([options, command, containerPorts, inherited, agent], sortedKeys);
   return new Bun.CryptoHasher("sha256").update(text).digest("hex").slice(0, 12);
 }
 

@@ -3,6 +3,7 @@ import { checkHttp, statusOf } from "../../../src/container/health/http.ts";
 import { containerListens, type Listening, listeningOn } from "../../../src/container/health/listening.ts";
 import { checkServed } from "../../../src/container/health/served.ts";
 import { type Health, nextHealth } from "../../../src/container/health/state.ts";
+import { proxyHeader } from "../../../src/proxy/proxy-protocol.ts";
 import { parseSocketTable } from "../../../src/util/socket-table.ts";
 import { type Behaviour, FakeApp } from "../../support/fake-app.ts";
 
@@ -37,6 +38,27 @@ describe("the health of a replica", () => {
   });
 });
 
+test.each(["v1", "v2"] as const)(
+  "an app that insists on the PROXY protocol %s is greeted with it",
+  async (version) => {
+    const greeting = new TextDecoder().decode(proxyHeader(version, null));
+    using app = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      socket: {
+        data(socket, bytes) {
+          if (Buffer.from(bytes).toString("latin1").startsWith(greeting))
+            socket.write("HTTP/1.1 200 OK\r\n\r\n");
+          socket.end();
+        },
+      },
+    });
+    const at = { host: "127.0.0.1", port: app.port };
+    expect(await checkHttp(at, { path: "/up", greeting }, 1000, c)).toMatchObject({ ok: true });
+    expect(await checkHttp(at, { path: "/up", greeting: "" }, 1000, c)).toMatchObject({ ok: false });
+  },
+);
+
 describe("the HTTP check", () => {
   test.each<[string, number | null]>([
     ["HTTP/1.1 200 OK\r\n", 200],
@@ -59,7 +81,9 @@ describe("the HTTP check", () => {
     ["garbage", false, /what answers is no HTTP/],
     ["refuse", false, /connection refused/],
   ])("of an app that is %p passes: %p", async (behaviour, ok, seen) => {
-    const probed = await withApp(behaviour, (app) => checkHttp(address(app), "/up", 100, c));
+    const probed = await withApp(behaviour, (app) =>
+      checkHttp(address(app), { path: "/up", greeting: "" }, 100, c),
+    );
     expect(probed).toMatchObject({ ok, seen: expect.stringMatching(seen) });
   });
 
@@ -77,7 +101,10 @@ describe("the HTTP check", () => {
     process.env["HTTP_PROXY"] = "http://127.0.0.1:1";
     try {
       const at = { host: "127.0.0.1", port: server.port ?? 0 };
-      expect(await checkHttp(at, "/up?full=1", 1000, c)).toMatchObject({ ok: true, status: 200 });
+      expect(await checkHttp(at, { path: "/up?full=1", greeting: "" }, 1000, c)).toMatchObject({
+        ok: true,
+        status: 200,
+      });
       expect(requests).toEqual([`GET http://127.0.0.1:${at.port}/up?full=1`]);
     } finally {
       if (before === undefined) delete process.env["HTTP_PROXY"];
@@ -88,7 +115,9 @@ describe("the HTTP check", () => {
 
   test("is broken off by its caller", async () => {
     const abort = new AbortController();
-    const check = withApp("mute", (app) => checkHttp(address(app), "/up", 60_000, abort));
+    const check = withApp("mute", (app) =>
+      checkHttp(address(app), { path: "/up", greeting: "" }, 60_000, abort),
+    );
     abort.abort(new Error("enough"));
     expect(await check.catch((error: unknown) => error)).toMatchObject({ message: "enough" });
   });
@@ -106,7 +135,9 @@ describe("a port is served", () => {
     ["close", "no", false, /accepts but does not serve/],
     ["mute", "loopback-only", false, /loopback only/],
   ])("%p, the kernel says %p: %p", async (behaviour, listening, ok, seen) => {
-    const probed = await withApp(behaviour, (app) => checkServed(address(app), listening, 1000, c));
+    const probed = await withApp(behaviour, (app) =>
+      checkServed(address(app), { listening: listening, greeting: "" }, 1000, c),
+    );
     expect(probed).toMatchObject({ ok, seen: expect.stringMatching(seen) });
   });
 });

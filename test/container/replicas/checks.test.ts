@@ -36,7 +36,7 @@ test("what a check saw of a process that the engine has replaced meanwhile does 
   members.add(replica);
   replica.see(running(0), 1, { rootless: false });
   onRequest = () => replica.see(running(1), 2, { rootless: false });
-  const health = { path: "/up", timeoutMs: 1000, intervalMs: 10, threshold: 3 };
+  const health = { path: "/up", timeoutMs: 1000, intervalMs: 10, threshold: 3, greeting: "" };
   const checks = new Checks({
     health,
     members,

@@ -119,8 +119,9 @@ describe("in the rotation are", () => {
 
   test.each<[string, Replica[], Replica[]]>([
     ["those that are well", [well, sick, dead, portless, fresh, standby], [well]],
-    ["all that run, when none is well", [sick, dead, portless, fresh, neverWell, standby], [sick, neverWell]],
-    ["none, when none runs", [dead, portless, fresh, standby], []],
+    ["all that run, when none is well", [sick, dead, portless, fresh, neverWell], [sick, neverWell]],
+    ["those that stand by, when no new one is well", [sick, dead, neverWell, standby], [standby]],
+    ["none, when none runs", [dead, portless, fresh], []],
   ])("%s", (_, replicas, serving) => {
     expect(rotationOf(replicas, 3)).toEqual(serving);
   });

@@ -85,7 +85,7 @@ describe.each([
         app,
         root,
         replicas: 2,
-        health: { path: "/up", timeoutMs: 3000, intervalMs: 500, threshold: 2 },
+        health: { path: "/up", timeoutMs: 3000, intervalMs: 500, threshold: 2, greeting: "" },
         drainMs: 500,
         stopGraceMs: 3000,
         leaveRunning: false,
@@ -147,7 +147,7 @@ describe.each([
     "serve on when an image is %s, health path %p, %p",
     async (mode, path, Env, code, message) => {
       const { app, port } = fresh();
-      const health = { path, timeoutMs: 1200, intervalMs: 500, threshold: 2 };
+      const health = { path, timeoutMs: 1200, intervalMs: 500, threshold: 2, greeting: "" };
       await using host = agent(app, port, { replicas: 1, health });
       await host.set.update(await deployment(app, "v1", "good", port), noSteps, c);
       const ids = [...host.proxy.members];

@@ -85,7 +85,7 @@ export function openHost(
     app: "shop",
     root,
     replicas: 2,
-    health: { path: "/up", timeoutMs: 500, intervalMs: 20, threshold: 3 },
+    health: { path: "/up", timeoutMs: 500, intervalMs: 20, threshold: 3, greeting: "" },
     drainMs: 0,
     stopGraceMs: 1000,
     leaveRunning: false,

@@ -212,7 +212,7 @@ describe("options that can't be rolled out", () => {
         app: "shop",
         root,
         replicas: 2,
-        health: { path: "/up", timeoutMs: 500, intervalMs: 20, threshold: 3 },
+        health: { path: "/up", timeoutMs: 500, intervalMs: 20, threshold: 3, greeting: "" },
         drainMs: 0,
         stopGraceMs: 1000,
         leaveRunning: false,
@@ -431,7 +431,7 @@ describe("while it runs", () => {
 
   test("the engine's events are heeded at once, whatever the interval", async () => {
     const { host, first } = await running({
-      health: { path: "/up", timeoutMs: 500, intervalMs: 3_600_000, threshold: 3 },
+      health: { path: "/up", timeoutMs: 500, intervalMs: 3_600_000, threshold: 3, greeting: "" },
     });
     await using _host = host;
     let looks = -1;
@@ -458,7 +458,7 @@ describe("while it runs", () => {
 
   test("one or two failed checks are nothing", async () => {
     const { host, first } = await running({
-      health: { path: "/up", timeoutMs: 500, intervalMs: 30, threshold: 1e9 },
+      health: { path: "/up", timeoutMs: 500, intervalMs: 30, threshold: 1e9, greeting: "" },
     });
     await using _host = host;
     host.runtime.behave(first, 503);
@@ -527,7 +527,7 @@ describe("while it runs", () => {
   test("the image's HEALTHCHECK decides where no path is given", async () => {
     await using host = openHost({
       replicas: 1,
-      health: { path: null, timeoutMs: 300, intervalMs: 20, threshold: 2 },
+      health: { path: null, timeoutMs: 300, intervalMs: 20, threshold: 2, greeting: "" },
     });
     const v1 = deployment(host.runtime, "v1", "serve", { usesHealthcheck: true });
     const update = host.set.update(v1, noSteps, c);
@@ -547,7 +547,7 @@ describe("while it runs", () => {
   test("a HEALTHCHECK that says unhealthy at the deadline fails the release", async () => {
     await using host = openHost({
       replicas: 1,
-      health: { path: null, timeoutMs: 300, intervalMs: 20, threshold: 2 },
+      health: { path: null, timeoutMs: 300, intervalMs: 20, threshold: 2, greeting: "" },
     });
     const v1 = deployment(host.runtime, "v1", "serve", { usesHealthcheck: true });
     const update = host.set.update(v1, noSteps, c).catch((error: unknown) => error);
@@ -595,7 +595,7 @@ describe("while it runs", () => {
   test("an update does not wait for a replacement that never gets well", async () => {
     const { host, first } = await running({
       replicas: 1,
-      health: { path: "/up", timeoutMs: 60_000, intervalMs: 20, threshold: 1 },
+      health: { path: "/up", timeoutMs: 60_000, intervalMs: 20, threshold: 1, greeting: "" },
     });
     await using _host = host;
     host.runtime.addImage("shop:v1", 503);

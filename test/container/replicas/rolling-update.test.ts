@@ -108,7 +108,7 @@ describe("a rolling update", () => {
 });
 
 describe("an image's own fault leaves the old version serving", () => {
-  const tight = { health: { path: "/up", timeoutMs: 300, intervalMs: 20, threshold: 3 } };
+  const tight = { health: { path: "/up", timeoutMs: 300, intervalMs: 20, threshold: 3, greeting: "" } };
   test.each<[Behaviour, string | null, ErrorCode, RegExp]>([
     ["exit", "/up", "start-failed", /exited with code 3/],
     ["missing", "/up", "start-failed", /no such file/],
@@ -270,6 +270,21 @@ describe("the fault of others keeps its own code", () => {
     await unharmed();
   });
 
+  test("an engine that takes old and new down together", async () => {
+    await using host = openHost();
+    await host.set.update(deployment(host.runtime, "v1"), noSteps, c);
+    const steps = {
+      ...noSteps,
+      switched: async () => {
+        for (const { id } of host.runtime.containers) host.runtime.die(id);
+        await until("it is seen", () => host.rotation.members.length === 0);
+      },
+    };
+    const error = await failure(host.set.update(deployment(host.runtime, "v2"), steps, c));
+    expect(error).toMatchObject({ code: "engine-failed", blame: "environment" });
+    await host.settles("v1");
+  });
+
   test("somebody who removes the new container", async () => {
     await using host = openHost();
     const { unharmed } = await runningV1(host);
@@ -419,6 +434,36 @@ describe("old replicas", () => {
     await third;
     await host.settles("v3");
   });
+});
+
+test("replicas are made from the deployment's own image though its name has come to mean another", async () => {
+  await using host = openHost({ replicas: 1 });
+  const v1 = deployment(host.runtime, "v1");
+  host.runtime.addImage(v1.image.id, "serve", { id: v1.image.id });
+  await host.set.update(v1, noSteps, c);
+  expect(host.runtime.containers.map(({ image }) => image)).toEqual(["shop:v1"]);
+  host.runtime.addImage("shop:v1", "exit", { id: "sha256:other" });
+  await host.set.restart(c);
+  await host.settles("v1", 1);
+  expect(host.runtime.containers.map(({ image }) => image)).toEqual([v1.image.id]);
+});
+
+test("what was asked for and given up while it waited for its turn is not done", async () => {
+  await using host = openHost({ replicas: 1 });
+  const v1 = deployment(host.runtime, "v1");
+  await host.set.update(v1, noSteps, c);
+  const given = new AbortController();
+  let resuming: Promise<unknown> = Promise.resolve();
+  const steps = {
+    switched: async () => {
+      resuming = failure(host.set.resume(v1, given));
+    },
+    commit: async () => given.abort(new Error("given up")),
+  };
+  await host.set.update(deployment(host.runtime, "v2"), steps, c);
+  expect(await resuming).toMatchObject({ message: "given up" });
+  expect(host.set.deployment?.version).toBe("v2");
+  await host.settles("v2", 1);
 });
 
 test("a restart replaces every replica by a new one of the same deployment", async () => {

@@ -360,7 +360,14 @@ describe("an engine that would ignore an option", () => {
 });
 
 describe("the fingerprint of what the operator chose", () => {
-  const base = { options: parsed("-e", "A=1", "-e", "B"), command: ["serve"], ports: [], own: { B: "1" } };
+  const agent = { uid: 0, gid: 0 };
+  const base = {
+    options: parsed("-e", "A=1", "-e", "B"),
+    command: ["serve"],
+    ports: [],
+    own: { B: "1" },
+    agent,
+  };
   const ports = [{ proxyPort: 8000, containerPort: 8080 }];
 
   test("is the same for the same choice, in whatever order options of one kind of map were written", () => {
@@ -376,6 +383,7 @@ describe("the fingerprint of what the operator chose", () => {
     ["an inherited variable that is gone", { ...base, own: {} }],
     ["the command", { ...base, command: [] }],
     ["a container's port", { ...base, ports }],
+    ["the user that root images run as", { ...base, agent: { uid: 1000, gid: 1000 } }],
   ])("changes with %s", (_, changed) => {
     expect(optionsFingerprint(changed)).not.toBe(optionsFingerprint(base));
   });

@@ -1,16 +1,14 @@
 import { DewyError } from "../../errors.ts";
 import type { Call } from "../../util/async.ts";
 import { type Clock, formatDuration } from "../../util/time.ts";
-import { describeEnd, type Replica } from "../replicas/replica.ts";
-import { probe } from "./probe.ts";
-import { type HealthPolicy, type Probed, unproven } from "./state.ts";
+import { probe } from "../health/probe.ts";
+import { type HealthPolicy, healthcheckGraceMs, type Probed, unproven } from "../health/state.ts";
+import { describeEnd, type Replica } from "./replica.ts";
 
 const firstPauseMs = 50;
 const maxPauseMs = 1000;
 /** Without a port there is nothing to ask: what ends at once is seen at least. */
 const settlesMs = 1000;
-/** A HEALTHCHECK keeps the image's pace, by default 30 s to its first look. */
-const healthcheckGraceMs = 120_000;
 
 export interface WaitDeps {
   readonly clock: Clock;
@@ -82,6 +80,11 @@ function limitOf({ container, deployment }: Replica, { path, timeoutMs }: Health
 
 function tooLate(replica: Replica, last: Probed, durationMs: number, attempts: number): DewyError {
   if (replica.container?.status === "restarting") return ended(replica, `${last.seen}, again and again`);
+  if (last.pending === true) {
+    return new DewyError("engine-failed", "the engine has not run the image's HEALTHCHECK in time", {
+      hint: "Podman needs systemd's timers for it; --health-path makes dewy check by itself",
+    });
+  }
   const seconds = formatDuration(Math.round(durationMs / 100) * 100);
   return new DewyError(
     "health-failed",
