@@ -47,7 +47,8 @@ const entries = {
   "drain-time": text(durationFrom(0)),
   "stop-timeout": text(durationFrom(0)),
   "leave-running": v.boolean(),
-  port: v.array(v.string()),
+  // Read again below, with the container port: what is wrong here is to be told with all the rest.
+  port: texts((values) => ({ value: values, problems: parseProxyPorts(values, null).problems })),
   "container-port": v.optional(text(asIs)),
   "proxy-idle-timeout": text(durationFrom(0)),
   "max-connections": v.optional(text(wholeFrom(1))),

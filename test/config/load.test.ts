@@ -215,3 +215,57 @@ describe("what the drivers say about the URLs", () => {
     ]);
   });
 });
+
+describe("container", () => {
+  const container = (...flags: string[]) => ["container", "--registry", "img://ghcr.io/owner/app", ...flags];
+
+  test("has its defaults", async () => {
+    expect(await configOf(container())).toMatchObject({
+      command: "container",
+      name: null,
+      runtime: "docker",
+      replicas: 1,
+      cmd: [],
+      health: { path: null, timeoutMs: 30_000, intervalMs: 10_000, threshold: 3 },
+      drainMs: 30_000,
+      stopTimeoutMs: 10_000,
+      leaveRunning: false,
+      ports: [{ host: null, proxyPort: 8000, containerPort: null }],
+      proxyIdleTimeoutMs: 300_000,
+      maxConnections: null,
+      proxyProtocol: null,
+      adminPort: 17_539,
+      keep: 7,
+    });
+  });
+
+  test("takes its flags, and the options of docker run behind --", async () => {
+    const flags = ["-n", "shop", "-p", "80", "--container-port", "8080", "--cmd", "serve", "--cmd=-v"];
+    const config = await configOf([...container(...flags, "--proxy-protocol", "v2"), "--", "-e", "A=1"]);
+    expect(config).toMatchObject({
+      name: "shop",
+      ports: [{ host: null, proxyPort: 80, containerPort: 8080 }],
+      cmd: ["serve", "-v"],
+      proxyProtocol: "v2",
+      runOptions: { environment: { env: ["A=1"] } },
+    });
+  });
+
+  test("says everything that is wrong at once", async () => {
+    const flags = ["-p", "x", "--replicas", "0", "--health-path", "up", "--runtime", "rkt", "--name", "-"];
+    const { code, errors } = await dewy([...container(...flags), "--", "-it", "--privileged"]);
+    expect(code).toBe(1);
+    for (const about of [
+      "--port",
+      "--replicas",
+      "--health-path",
+      "--runtime",
+      "--name",
+      "-i ",
+      "-t ",
+      "--priv",
+    ]) {
+      expect(errors.join("\n")).toContain(`Error: ${about}`);
+    }
+  });
+});
