@@ -212,8 +212,9 @@ describe("a directory of the Go original", () => {
     await host.serves("v2.0.0");
     await agent.logged("Deploy done");
     // What the original needs to start again.
-    expect(readFileSync(join(host.root, ".dewy/cache/current"), "utf8")).toBe(
-      "v2.0.0--app_linux_amd64.tar.gz",
+    await until(
+      "the key names it",
+      () => readFileSync(join(host.root, ".dewy/cache/current"), "utf8") === "v2.0.0--app_linux_amd64.tar.gz",
     );
     expect(existsSync(join(host.root, ".dewy/cache/v2.0.0--app_linux_amd64.tar.gz"))).toBe(true);
     expect(readlinkSync(join(host.root, "current"))).toMatch(/^releases\/\d{8}T\d{6}Z$/);

@@ -21,6 +21,7 @@ export interface SeenContainer {
   readonly Id: string;
   readonly Names: readonly string[];
   readonly Image: string;
+  readonly ImageID: string;
   readonly State: string;
   readonly Labels: Readonly<Record<string, string>>;
 }

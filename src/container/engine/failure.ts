@@ -57,7 +57,7 @@ const pulling: readonly Rule[] = [
 /** The command, its directory or its user is not in the image, or the kernel can't run it. */
 const starting: readonly Rule[] = [
   [
-    /shim|docker-proxy|iptables|prestart|createRuntime|nvidia-container/i,
+    /failed to start shim|exec: "?[^" ]*(containerd-shim|docker-proxy|docker-init|iptables)|prestart hook|nvidia-container/i,
     "engine-failed",
     "the engine lacks a program of its own: see that it is installed as a whole",
   ],

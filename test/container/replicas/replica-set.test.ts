@@ -619,6 +619,18 @@ describe("while it runs", () => {
   });
 });
 
+test("that the image is gone is known from the start that failed for it, until one works", async () => {
+  await using host = openHost({ replicas: 1 });
+  await host.set.update(deployment(host.runtime, "v1"), noSteps, c);
+  expect(host.set.lacksImage).toBe(false);
+  host.runtime.fail("create", new DewyError("not-found", "no such image"));
+  const [only = ""] = host.rotation.members;
+  await host.runtime.removeByHand(only);
+  await until("it is known", () => host.set.lacksImage);
+  await host.settles("v1", 1);
+  expect(host.set.lacksImage).toBe(false);
+});
+
 describe("the shutdown", () => {
   test("stops and removes all of this app's containers, and nobody else's", async () => {
     await using host = openHost();
