@@ -149,7 +149,12 @@ export function sleeps(supervisor: Supervisor): Promise<boolean> {
 
 /** The environment a process got, once it runs `program` and no longer the shell that starts it. */
 export function environmentOf(pid: number, program: string): Promise<Map<string, string>> {
-  return until(`pid ${pid} runs ${program}`, () => commandName(pid) === program && environment(pid));
+  return until(`pid ${pid} runs ${program}`, () => {
+    if (commandName(pid) !== program) return null;
+    // An exec gives the name first; until it is through, the environment reads as empty.
+    const found = environment(pid);
+    return found.size > 0 && found;
+  });
 }
 
 export function groupIsGone(pid: number): boolean {
