@@ -16,10 +16,13 @@ interface Check {
 
 const files = [...new Glob("test/**/*.test.ts").scanSync(".")].sort();
 const containers = files.filter((file) => /^test\/(e2e\/)?container\//.test(file));
-const endToEnd = files.filter((file) => file.startsWith("test/e2e/") && !containers.includes(file));
-const others = files.filter((file) => !endToEnd.includes(file) && !containers.includes(file));
+const clouds = files.filter((file) => file.startsWith("test/e2e/cloud/"));
+const endToEnd = files.filter(
+  (file) => file.startsWith("test/e2e/") && ![...containers, ...clouds].includes(file),
+);
+const others = files.filter((file) => ![...endToEnd, ...containers, ...clouds].includes(file));
 
-/** The second lane waits for agents most of its time, the third for engines; the first one computes. */
+/** The second lane waits for agents and their servers most of its time, the third for engines; the first one computes. */
 const lanes: readonly (readonly Check[])[] = [
   [
     { name: "types", command: ["bun", "run", "--silent", "check"] },
@@ -30,7 +33,15 @@ const lanes: readonly (readonly Check[])[] = [
       count: summary,
     },
   ],
-  [{ name: "end to end", command: ["bun", "test", ...endToEnd.map((file) => `./${file}`)], count: summary }],
+  [
+    { name: "end to end", command: ["bun", "test", ...endToEnd.map((file) => `./${file}`)], count: summary },
+    {
+      name: "clouds",
+      // Those that mostly wait run side by side; more would make the others late.
+      command: ["bun", "test", "--max-concurrency=4", ...clouds.map((file) => `./${file}`)],
+      count: summary,
+    },
+  ],
   [
     {
       name: "containers",

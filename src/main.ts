@@ -1,7 +1,7 @@
 import { writeSync } from "node:fs";
 import type { CommandHandlers } from "./cli/dispatch.ts";
 import { runCli } from "./cli/root.ts";
-import { exemptLoopback } from "./util/proxies.ts";
+import { exemptOwnMachine } from "./util/proxies.ts";
 
 /** Arguments → exit code. Commands are loaded when they are asked for: `--version` needs none of them. */
 function write(fd: 1 | 2): (text: string) => void {
@@ -18,7 +18,7 @@ const stdout = write(1);
 const stderr = write(2);
 /** As it was given: an app gets it so. */
 const env = { ...process.env };
-exemptLoopback(process.env);
+exemptOwnMachine(process.env);
 
 const commands: CommandHandlers = {
   agent: async (config) => (await import("./cli/run.ts")).runAgent(config, { env, stderr }),
@@ -26,7 +26,7 @@ const commands: CommandHandlers = {
     (await import("./cli/container-list.ts")).showContainers(options, stdout, stderr),
   status: async ({ root, json }) => (await import("./cli/operator.ts")).showStatus(root, json, stdout),
   retry: async ({ root }) => (await import("./cli/operator.ts")).requestRetry(root, stdout),
-  checkUrls: async (urls) => (await import("./drivers.ts")).urlChecker(env)(urls),
+  checkUrls: async (urls) => (await import("./drivers/check.ts")).urlChecker(env)(urls),
 };
 
 const columns = process.stdout.isTTY ? process.stdout.columns : undefined;

@@ -1,24 +1,30 @@
 import { join } from "node:path";
 import type { Cache } from "../cache/cache.ts";
 import { currentKey } from "../cache/key.ts";
+import { pruneToSize } from "../cache/prune.ts";
 import { messageOf } from "../errors.ts";
 import { records } from "../events.ts";
 import type { Log } from "../log.ts";
 import { artifactKey, type PlacedRelease, parseArtifactKey } from "../release/release.ts";
-import type { Call } from "../util/async.ts";
+import { type Call, withDeadline } from "../util/async.ts";
 import { writeFileAtomic } from "../util/fs.ts";
 import type { PlacedReleases } from "./delivery.ts";
 import { type ReleaseDirectory, toPrune } from "./release-dir.ts";
 
 export interface HousekeepingDeps {
   readonly releases: ReleaseDirectory;
+  /** This host's own: its artifacts go with their releases. */
   readonly cache: Cache;
-  /** Whether the cache is this host's alone, so that its artifacts go with their releases. */
-  readonly ownsCache: boolean;
+  /** Other hosts' too; null: none. */
+  readonly shared: Cache | null;
+  /** Of the shared cache's artifacts together, else of the own one's; null: no limit. */
+  readonly maxCacheBytes: number | null;
   readonly cacheDir: string;
   readonly keep: number;
   readonly log: Log;
 }
+
+const pruneDeadlineMs = 60_000;
 
 /** After a deploy: old releases and their artifacts go; answers those that are left. Never fails a deploy. */
 export async function tidyUp(
@@ -29,11 +35,12 @@ export async function tidyUp(
   try {
     mirrorCurrent(placed.current, deps);
     pruneReleases(placed, deps);
-    if (deps.ownsCache) await pruneCache(placed, deps, c);
+    await pruneCache(placed, deps, c);
   } catch (error) {
     c.signal.throwIfAborted();
     deps.log.warn("Old releases not removed", { error: messageOf(error) });
   }
+  await keepWithinLimit(placed, deps, c);
   return new Set(Object.keys(placed.releases).filter((release) => deps.releases.has(release)));
 }
 
@@ -64,7 +71,21 @@ async function pruneCache(placed: PlacedReleases, deps: HousekeepingDeps, c: Cal
   const there = Object.entries(placed.releases).filter(([release]) => releases.has(release));
   const kept = there.map(([, { tag, artifact }]) => artifactKey(tag, artifact));
   if (placed.current !== null) kept.push(artifactKey(placed.current.tag, placed.current.artifact));
-  for await (const key of cache.list("", c)) {
+  for await (const { key } of cache.list("", c)) {
     if (parseArtifactKey(key) !== null && !kept.includes(key)) await cache.delete(key, c);
+  }
+}
+
+/** `max-size=`: the oldest artifacts go, whichever host put them there; never what this one runs. */
+async function keepWithinLimit({ current }: PlacedReleases, deps: HousekeepingDeps, c: Call): Promise<void> {
+  const { cache, shared, maxCacheBytes, log } = deps;
+  if (maxCacheBytes === null) return;
+  const kept = new Set(current === null ? [] : [artifactKey(current.tag, current.artifact)]);
+  try {
+    const removed = await pruneToSize(shared ?? cache, maxCacheBytes, kept, withDeadline(c, pruneDeadlineMs));
+    if (removed.length > 0) log.info("Old artifacts removed from the cache", { count: removed.length });
+  } catch (error) {
+    c.signal.throwIfAborted();
+    log.warn("Old artifacts not removed from the cache", { error: messageOf(error) });
   }
 }

@@ -1,17 +1,18 @@
 import { mkdirSync, rmSync, statSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
-import { digestOfFile } from "../artifact/digest.ts";
 import { downloadArtifact } from "../artifact/download.ts";
 import { archiveSuffixOf } from "../artifact/extract/extract.ts";
 import { type ExpectedDigest, expectedDigests, verifyDigest } from "../artifact/verify.ts";
 import type { Cache } from "../cache/cache.ts";
-import { DewyError } from "../errors.ts";
+import { DewyError, messageOf } from "../errors.ts";
 import { records } from "../events.ts";
 import type { Log } from "../log.ts";
 import { artifactKey, type DeployableRelease, type Digest } from "../release/release.ts";
 import type { ArtifactSource } from "../release/source.ts";
 import { type Call, withDeadline } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
+import { type Arrived, downloadOnce, type Taken } from "./download-once.ts";
 
 /** An artifact's checked bytes on this host's disk, until it is disposed of. */
 export interface ObtainedArtifact extends Disposable {
@@ -21,7 +22,10 @@ export interface ObtainedArtifact extends Disposable {
 }
 
 export interface ObtainDeps {
+  /** This host's own. */
   readonly cache: Cache;
+  /** Other hosts' too, of which one downloads for all; null: none. */
+  readonly shared: Cache | null;
   readonly source: ArtifactSource;
   readonly clock: Clock;
   readonly log: Log;
@@ -30,76 +34,137 @@ export interface ObtainDeps {
   readonly maxArtifactBytes: number;
 }
 
+/** What is wanted, and where it is to be put. */
+interface Order {
+  readonly release: DeployableRelease;
+  readonly expected: readonly ExpectedDigest[];
+  readonly key: string;
+  readonly path: string;
+}
+
 const lookupDeadlineMs = 2 * 60_000;
 /** A server that drips for ever must not hold the agent for ever. */
 const downloadDeadlineMs = 4 * 3_600_000;
+/** A shared cache is near and quick, or it is no help: one that hangs must not hold a deploy that needs no cache. */
+const sharedDeadlineMs = { least: 20_000, bytesPerMs: 1024, ofUnknownSize: 300_000 } as const;
+const ownDeadlineMs = 3_600_000;
 
 /**
- * From the cache, else from the registry into the cache. What was published to check against is asked first, and
- * bytes that don't match it reach neither the cache nor a release. A cache that fails is a miss.
+ * From this host's cache, else from the shared one, else from the registry, and into those it was not in. What was
+ * published to check against is asked first, and bytes that don't match it reach neither a cache nor a release. A
+ * cache that fails is a miss.
  */
 export async function obtainArtifact(
   release: DeployableRelease,
   deps: ObtainDeps,
   c: Call,
 ): Promise<ObtainedArtifact> {
+  const { cache, shared, source, tmpDir } = deps;
   const key = artifactKey(release.tag, release.artifact.name);
   // The name keeps its suffix: it tells the archive's format.
-  const path = join(deps.tmpDir, `artifact${archiveSuffixOf(release.artifact.name)}`);
-  mkdirSync(deps.tmpDir, { recursive: true, mode: 0o700 });
+  const path = join(tmpDir, `artifact${archiveSuffixOf(release.artifact.name)}`);
+  mkdirSync(tmpDir, { recursive: true, mode: 0o700 });
   rmSync(path, { force: true });
-  const obtained = (digest: Digest, fromCache: boolean): ObtainedArtifact => ({
+  const obtained = ({ digest, fromCache }: Arrived): ObtainedArtifact => ({
     path,
     digest,
     fromCache,
     [Symbol.dispose]: () => rmSync(path, { force: true }),
   });
-  const expected = await expectedDigests(release, deps.source, withDeadline(c, lookupDeadlineMs));
-  const cached = await fromCache(key, path, { release, expected }, deps, c);
-  if (cached !== null) return obtained(cached, true);
-  const rules = { maxBytes: deps.maxArtifactBytes, expected };
-  const download = withDeadline(c, downloadDeadlineMs);
-  const { digest } = await downloadArtifact(deps.source, release.artifact, path, rules, deps, download);
-  await intoCache(key, path, deps, c);
-  return obtained(digest, false);
+  const expected = await expectedDigests(release, source, withDeadline(c, lookupDeadlineMs));
+  const order = { release, expected, key, path };
+  const own = await take(cache, order, deps, c);
+  if (own.kind === "hit") return obtained({ digest: own.digest, fromCache: true });
+  const arrived =
+    shared === null
+      ? { digest: await download(order, deps, c), fromCache: false }
+      : await obtainShared(shared, order, deps, c);
+  if (await put(cache, order, arrived.digest, deps, c)) deps.log.info(records.cached, { cache_key: key });
+  return obtained(arrived);
 }
 
-/** The digest of the cached bytes; null when there are none, or not the published ones: those are dropped. */
-async function fromCache(
-  key: string,
-  path: string,
-  wanted: { release: DeployableRelease; expected: readonly ExpectedDigest[] },
-  { cache, log }: ObtainDeps,
-  c: Call,
-): Promise<Digest | null> {
+function obtainShared(shared: Cache, order: Order, deps: ObtainDeps, c: Call): Promise<Arrived> {
+  return downloadOnce(
+    {
+      key: order.key,
+      take: (call) => take(shared, order, deps, call),
+      download: (call) => download(order, deps, call),
+      async share(digest, call) {
+        return (await put(shared, order, digest, deps, call)) && (await isIn(shared, order.key, call));
+      },
+    },
+    { ...deps, shared, owner: hostname(), random: Math.random },
+    c,
+  );
+}
+
+async function download(order: Order, deps: ObtainDeps, c: Call): Promise<Digest> {
+  const { release, expected, path } = order;
+  const rules = { maxBytes: deps.maxArtifactBytes, expected };
+  const call = withDeadline(c, downloadDeadlineMs);
+  return (await downloadArtifact(deps.source, release.artifact, path, rules, deps, call)).digest;
+}
+
+/** Only what is not the published bytes is removed from a cache; one that can't be reached may hold good ones. */
+async function take(cache: Cache, order: Order, deps: ObtainDeps, c: Call): Promise<Taken> {
+  const { release, expected, key, path } = order;
+  const { artifact } = release;
   try {
-    if (!(await cache.fetchFile(key, path, c))) return null;
-    const { artifact } = wanted.release;
+    const digest = await cache.fetchFile(
+      key,
+      path,
+      withDeadline(c, deadlineMs(cache, artifact.sizeBytes, deps)),
+    );
+    if (digest === null) return { kind: "miss" };
     if (artifact.sizeBytes !== null && statSync(path).size !== artifact.sizeBytes) {
       throw new DewyError("digest-mismatch", `${artifact.name} was published again with another size`);
     }
-    const digest = await digestOfFile(path, c);
-    verifyDigest(artifact, digest, wanted.expected);
-    return digest;
+    verifyDigest(artifact, digest, expected);
+    return { kind: "hit", digest };
   } catch (error) {
     c.signal.throwIfAborted();
     rmSync(path, { force: true });
-    log.warn("Cached artifact not usable; downloading it", { cache_key: key, error: reasonOf(error) });
-    await cache.delete(key, c).catch(() => undefined);
-    return null;
+    deps.log.warn("Cached artifact not usable; downloading it", { cache_key: key, error: messageOf(error) });
+    if (!(error instanceof DewyError) || error.code !== "digest-mismatch") return { kind: "down" };
+    await cache.delete(key, withDeadline(c, lookupDeadlineMs)).catch(() => undefined);
+    return { kind: "unfit" };
   }
 }
 
-async function intoCache(key: string, path: string, { cache, log }: ObtainDeps, c: Call): Promise<void> {
+/** false: it is not in the cache, which is no failure. */
+async function put(
+  cache: Cache,
+  { key, path }: Order,
+  digest: Digest,
+  deps: ObtainDeps,
+  c: Call,
+): Promise<boolean> {
   try {
-    await cache.putFile(key, path, c);
-    log.info(records.cached, { cache_key: key });
+    const limitMs = deadlineMs(cache, statSync(path).size, deps);
+    await cache.putFile(key, { path, digest }, withDeadline(c, limitMs));
+    return true;
   } catch (error) {
     c.signal.throwIfAborted();
-    log.warn("Artifact not cached", { cache_key: key, error: reasonOf(error) });
+    deps.log.warn("Artifact not cached", { cache_key: key, error: messageOf(error) });
+    return false;
   }
 }
 
-function reasonOf(error: unknown): string {
-  return error instanceof DewyError ? error.message : String(error);
+function deadlineMs(cache: Cache, sizeBytes: number | null, { shared }: ObtainDeps): number {
+  if (cache !== shared) return ownDeadlineMs;
+  const { least, bytesPerMs, ofUnknownSize } = sharedDeadlineMs;
+  return least + (sizeBytes === null ? ofUnknownSize : sizeBytes / bytesPerMs);
+}
+
+/** A cache keeps what is too large for it to itself. */
+async function isIn(cache: Cache, key: string, c: Call): Promise<boolean> {
+  try {
+    for await (const entry of cache.list(key, withDeadline(c, lookupDeadlineMs))) {
+      if (entry.key === key) return true;
+    }
+    return false;
+  } catch {
+    c.signal.throwIfAborted();
+    return false;
+  }
 }

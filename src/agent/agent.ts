@@ -8,6 +8,7 @@ import { type Call, withDeadline } from "../util/async.ts";
 import { decide } from "./decide.ts";
 import { Deploy, type DeployDeps } from "./deploy.ts";
 import type { History } from "./history.ts";
+import { pauseUntilNextCheck } from "./pace.ts";
 import { Reporter } from "./report.ts";
 import { SkipLog } from "./skip-log.ts";
 import { judge } from "./verdict.ts";
@@ -18,6 +19,8 @@ export interface AgentDeps extends DeployDeps {
   /** The state was not there: what lies on disk may tell what runs. */
   readonly freshState: boolean;
   readonly intervalMs: number;
+  /** Where in the interval the checks fall, from phaseOf(); null: wherever the first one put them. */
+  readonly phase: number | null;
   readonly report: boolean;
   /** `dewy retry` leaves it for the agent to find. */
   readonly retryRequest: string;
@@ -38,6 +41,8 @@ const stuckAfterMs = 15 * 60_000;
 export class Agent {
   readonly #reporter: Reporter;
   readonly #skips: SkipLog;
+  /** What the last check failed of, as far as people were told; null: it did not fail. */
+  #told: string | null = null;
 
   constructor(private readonly deps: AgentDeps) {
     const registry = deps.report ? deps.registry : null;
@@ -72,7 +77,7 @@ export class Agent {
       if (first || outcome.kind === "deployed") this.deps.onQuiet();
       // A registry that asked for patience, or that is failing, is asked no sooner than it may be.
       const patienceMs = outcome.kind === "failed" ? (outcome.failure.retryAfterMs ?? 0) : 0;
-      const pauseMs = Math.max(this.deps.intervalMs, this.deps.registry.minIntervalMs(), patienceMs);
+      const pauseMs = Math.max(this.#ownPauseMs(), this.deps.registry.minIntervalMs(), patienceMs);
       await this.deps.clock.sleep(pauseMs, c.signal);
     }
   }
@@ -86,11 +91,12 @@ export class Agent {
       // What the last run or the last tick could not bring home, before another deploy takes its place.
       await this.#reporter.deliver(c);
       const outcome = await this.#check(c);
+      this.#told = null;
       if (outcome.kind === "deployed") await this.#reporter.deliver(c);
       return outcome;
     } catch (error) {
       c.signal.throwIfAborted();
-      return this.#failed(null, toDewyError(error, "check for a new release"), c);
+      return this.#checkFailed(toDewyError(error, "check for a new release"), c);
     } finally {
       done.abort();
     }
@@ -168,6 +174,16 @@ export class Agent {
     }
   }
 
+  /** A registry that stays away for an hour is one message, however many checks and kinds of failure that makes. */
+  async #checkFailed(failure: DewyError, c: Call): Promise<Outcome> {
+    const about = failure.code === "artifact-missing" ? failure.message : "registry";
+    const known = this.#told === about;
+    this.#told = about;
+    if (!known) return this.#failed(null, failure, c);
+    this.#logFailure(failure);
+    return { kind: "failed", failure };
+  }
+
   async #failed(tag: string | null, failure: DewyError, c: Call): Promise<Outcome> {
     this.#logFailure(failure);
     const servingTag = this.deps.state.state.current?.tag ?? null;
@@ -181,6 +197,11 @@ export class Agent {
 
   #logFailure(failure: DewyError): void {
     this.deps.log.error(records.runFailed, { error: failure.message, hint: failure.hint });
+  }
+
+  #ownPauseMs(): number {
+    const { intervalMs, phase, clock } = this.deps;
+    return phase === null ? intervalMs : pauseUntilNextCheck(clock.now().getTime(), intervalMs, phase);
   }
 
   #isIntact(): boolean {

@@ -1,6 +1,17 @@
 /** The cache key that names what runs here, mirrored for the Go original. */
 export const currentKey = "current";
 
+const leasePrefix = "dewy-lease/";
+
+/** The cache key of a lease on what is to come under another one. */
+export function leaseKeyOf(key: string): string {
+  return `${leasePrefix}${key}`;
+}
+
+export function isLeaseKey(key: string): boolean {
+  return key.startsWith(leasePrefix);
+}
+
 /** A cache key as a file name: what can't stand in one is percent-encoded, so that no key leaves its directory. */
 export function fileNameOf(key: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must be escaped

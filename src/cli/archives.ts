@@ -6,12 +6,14 @@ import { ReleaseDirectory } from "../activate/release-dir.ts";
 import { serverActivator } from "../activate/server.ts";
 import { prepareCacheDirectory } from "../cache/directory.ts";
 import type { AssetsConfig, ServerConfig } from "../config/archives.ts";
-import { type CacheOptions, readArchiveRegistry, readCache } from "../drivers.ts";
+import { readCache } from "../drivers/caches.ts";
+import { readArchiveRegistry } from "../drivers/registries.ts";
 import type { Registry } from "../registry/registry.ts";
 import { unspellable } from "../supervisor/command.ts";
 import { RecordFile } from "../supervisor/record.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import type { Call } from "../util/async.ts";
+import { openCaches, shareAnswers } from "./caches.ts";
 import type { AgentParts } from "./parts.ts";
 
 /** What `server` and `assets` watch, and how they put it into use. Nothing of the app is touched yet. */
@@ -21,17 +23,20 @@ export async function openArchives(
   c: Call,
 ): Promise<{ registry: Registry; delivery: Delivery }> {
   const { open, layout, log, clock, env } = parts;
-  const cacheOptions: CacheOptions = await readCache(config.cache);
+  const cacheOptions = await readCache(config.cache, env);
   const cacheDir = prepareCacheDirectory(cacheOptions.directory ?? config.cacheDir, layout.root, log);
-  const { registry, source } = (await readArchiveRegistry(config.registry, config, env))(parts.drivers);
+  const { own, shared, answers } = await openCaches(cacheOptions, cacheDir, parts);
+  const upstream = await readArchiveRegistry(config.registry, config, env);
+  const { registry, source } = await upstream(parts.drivers);
   open.use(registry);
   const releases = new ReleaseDirectory(layout.root, clock);
   releases.prepare();
   const delivery = new ArchiveDelivery({
     source,
-    cache: open.use(cacheOptions.open(cacheDir, log)),
+    cache: own,
+    shared,
+    maxCacheBytes: cacheOptions.maxBytes,
     cacheDir,
-    ownsCache: cacheOptions.ownsArtifacts,
     releases,
     activator: await openActivator(config, releases, parts, c),
     clock,
@@ -40,7 +45,10 @@ export async function openArchives(
     maxArtifactBytes: config.maxArtifactBytes,
     tmpDir: layout.tmp,
   });
-  return { registry, delivery: open.use(delivery) };
+  return {
+    registry: shareAnswers(registry, config, cacheOptions, answers, parts),
+    delivery: open.use(delivery),
+  };
 }
 
 /** With `--once` a server's release is only placed. */

@@ -19,13 +19,15 @@ import {
 import { ReplicaSet } from "../container/replicas/replica-set.ts";
 import type { ReplicaStatus } from "../container/replicas/status.ts";
 import type { ContainerRuntime } from "../container/runtime.ts";
-import { readCache, readImageRegistry } from "../drivers.ts";
+import { readCache } from "../drivers/caches.ts";
+import { readImageRegistry } from "../drivers/registries.ts";
 import { messageOf } from "../errors.ts";
 import { records } from "../events.ts";
 import { proxyHeader } from "../proxy/proxy-protocol.ts";
 import { TcpProxy } from "../proxy/tcp-proxy.ts";
 import type { Registry } from "../registry/registry.ts";
 import { type Call, withDeadline } from "../util/async.ts";
+import { openAnswers, shareAnswers } from "./caches.ts";
 import type { AgentParts } from "./parts.ts";
 
 /** What `container` watches, and how it is put into use. The proxy listens from now on; it has no backend yet. */
@@ -35,10 +37,12 @@ export async function openContainers(
   c: Call,
 ): Promise<{ registry: Registry; delivery: Delivery }> {
   const { open, layout, log, clock, env, currentTag } = parts;
-  const { registry, images } = (await readImageRegistry(config.registry, config, env))(parts.drivers);
+  const upstream = await readImageRegistry(config.registry, config, env);
+  const { registry, images } = await upstream(parts.drivers);
   open.use(registry);
-  const { directory } = await readCache(config.cache);
-  const cacheDir = prepareCacheDirectory(directory ?? config.cacheDir, layout.root, log);
+  const cacheOptions = await readCache(config.cache, env);
+  const cacheDir = prepareCacheDirectory(cacheOptions.directory ?? config.cacheDir, layout.root, log);
+  const answers = await openAnswers(cacheOptions, cacheDir, parts);
   const app = appName(config.name ?? config.runOptions.name, images.repository);
   const runtime = open.use(await openRuntime({ kind: config.runtime, env }, { log, clock }));
   const plan = planOf(config, app, parts);
@@ -85,7 +89,7 @@ export async function openContainers(
   // Last of all: what fails before must leave the containers of an earlier agent alone.
   open.defer(() => shutDown(proxy, replicas, parts));
   open.use(delivery);
-  return { registry, delivery };
+  return { registry: shareAnswers(registry, config, cacheOptions, answers, parts), delivery };
 }
 
 interface Shown {

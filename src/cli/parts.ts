@@ -1,5 +1,5 @@
 import type { Announcer } from "../agent/announce.ts";
-import type { DriverDeps } from "../drivers.ts";
+import type { DriverDeps } from "../drivers/driver.ts";
 import type { Log } from "../log.ts";
 import type { Clock } from "../util/time.ts";
 import type { Layout } from "./layout.ts";

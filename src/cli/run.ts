@@ -4,9 +4,11 @@ import { Announcer } from "../agent/announce.ts";
 import type { DeployStep } from "../agent/deploy.ts";
 import { History } from "../agent/history.ts";
 import { acquireLock } from "../agent/lock.ts";
+import { phaseOf } from "../agent/pace.ts";
 import { StateFile } from "../agent/state.ts";
 import type { AgentConfig } from "../config/config.ts";
-import { type DriverDeps, openNotifiers } from "../drivers.ts";
+import type { DriverDeps } from "../drivers/driver.ts";
+import { openNotifiers } from "../drivers/notifiers.ts";
 import { toDewyError } from "../errors.ts";
 import { records } from "../events.ts";
 import { HttpClient } from "../http/client.ts";
@@ -95,7 +97,7 @@ async function openAgent(
     ),
   );
   const http = new HttpClient({ clock, log, userAgent: `dewy/${build.version}`, env });
-  const drivers: DriverDeps = { platform: thisPlatform(), http, clock, log };
+  const drivers: DriverDeps = { platform: thisPlatform(), http, clock, log, env };
   const { file: state, fresh } = StateFile.open(layout.state, log);
   const announcer = new Announcer(open.use(await openNotifiers(config.notifiers, drivers)), log);
   const currentTag = () => state.state.current?.tag ?? null;
@@ -112,6 +114,7 @@ async function openAgent(
     clock,
     log,
     intervalMs: config.intervalMs,
+    phase: phaseOf(hostname(), layout.root),
     // Images have no place beside them for a report.
     report: config.command !== "container" && config.report,
     retryRequest: layout.retryRequest,

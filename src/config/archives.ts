@@ -1,10 +1,10 @@
 import { resolve } from "node:path";
 import * as v from "valibot";
 import type { ListenSpec } from "../supervisor/listen-spec.ts";
+import { parseSize } from "../util/sizes.ts";
 import { type CommonConfig, commonEntries, toCommon } from "./common.ts";
 import { parsePorts } from "./ports.ts";
 import { asIs, text, texts } from "./schema.ts";
-import { parseSize } from "./sizes.ts";
 import { durationFrom, parseBoolean } from "./values.ts";
 
 /** What `server` and `assets` have in common. */

@@ -32,7 +32,7 @@ export interface CommonConfig {
 export const commonEntries = {
   root: text((value) => resolve(value)),
   registry: text((value) => parseUrl(value, "ghr://owner/repo, file:///srv/releases or img://host/name")),
-  cache: text((value) => parseUrl(value, "file or memory", { bareWords: true })),
+  cache: text((value) => parseUrl(value, "file, memory or s3://region/bucket/prefix", { bareWords: true })),
   notifier: v.array(text((value) => parseUrl(value, "slack://channel", { secretPath: true }))),
   interval: text(durationFrom(1000)),
   keep: text(wholeFrom(1)),

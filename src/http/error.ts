@@ -7,7 +7,7 @@ export function networkError(error: unknown, doing: string, host: string): DewyE
   if (code === "Malformed_HTTP_Response") {
     return new DewyError("bad-answer", `${doing}: ${host} does not speak HTTP`);
   }
-  if (/CERT|SELF_SIGNED|ALTNAME|EPROTO|TLS|SSL/.test(code)) {
+  if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ALTNAME|EPROTO|TLS|SSL/.test(code)) {
     return new DewyError("network-unreachable", `${doing}: no trusted TLS connection to ${host} (${code})`, {
       hint: "put the authority's certificate into a file and name it in SSL_CERT_FILE",
     });

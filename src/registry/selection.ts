@@ -2,7 +2,7 @@ import { DewyError } from "../errors.ts";
 import { calverScheme } from "../release/calver.ts";
 import type { SelectPolicy } from "../release/select.ts";
 import { semverScheme } from "../release/semver.ts";
-import { flag, readQuery, text } from "../util/query.ts";
+import { flag, type QueryValues, readQuery, text } from "../util/query.ts";
 
 /** What the URL of a registry that lists tags says of the release to choose. */
 export interface SelectionOptions {
@@ -21,13 +21,20 @@ export interface HostSelection {
   readonly calver: string | null;
 }
 
-/** `?pre-release=true&artifact=NAME&constraint=RANGE&calver=FORMAT`; anything else is `config-invalid`. */
-export function readSelection(url: URL): SelectionOptions {
-  const query = readQuery(url, { "pre-release": flag, artifact: text, constraint: text, calver: text });
+/** `?pre-release=true&artifact=NAME&constraint=RANGE&calver=FORMAT` */
+export const selectionParams = { "pre-release": flag, artifact: text, constraint: text, calver: text };
+
+/** `config-invalid` where they contradict each other, or can't be understood. */
+export function selectionOf(query: QueryValues<typeof selectionParams>): SelectionOptions {
   const { artifact, constraint, calver } = query;
   const selection = { artifact, preRelease: query["pre-release"] ?? false, constraint, calver };
   selectPolicy(selection, { slot: null, calver: null });
   return selection;
+}
+
+/** Of a URL that takes nothing else; any other parameter is `config-invalid`. */
+export function readSelection(url: URL): SelectionOptions {
+  return selectionOf(readQuery(url, selectionParams));
 }
 
 /** The rule by which a release is chosen. A constraint is a semver range, so it excludes CalVer. */

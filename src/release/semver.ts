@@ -19,7 +19,18 @@ export function semverScheme(constraint: string | null): VersionScheme {
         suffix: version,
       };
     },
+    mayBegin: (numbers) => range === null || overlaps(range, numbers),
   };
+}
+
+/** Whether a version that begins with these numbers, a pre-release too, may lie in the range. */
+function overlaps(range: Range, numbers: readonly number[]): boolean {
+  const next = numbers.with(-1, (numbers.at(-1) ?? 0) + 1);
+  if (!next.every(Number.isSafeInteger)) return true;
+  const first = (of: readonly number[]) => `${[...of, 0, 0].slice(0, 3).join(".")}-0`;
+  // Declared without what a range takes and an intersection, too, looks at.
+  const options = { loose: false, includePrerelease: true };
+  return range.intersects(new Range(`>=${first(numbers)} <${first(next)}`, options), options);
 }
 
 /** Whether pre-releases count is for `pre-release=` to say, so the range takes them like any version. */

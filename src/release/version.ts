@@ -18,6 +18,11 @@ export interface ParsedVersion {
 export interface VersionScheme {
   /** null: not a version in this scheme; such tags are ignored. */
   parse(tag: string): ParsedVersion | null;
+  /**
+   * Of a scheme whose tags begin with three numbers joined by dots, an optional `v` before them: whether one that
+   * begins with these numbers may satisfy the constraint. Absent: its tags are no such tree.
+   */
+  readonly mayBegin?: (numbers: readonly number[]) => boolean;
 }
 
 /**

@@ -37,7 +37,11 @@ export async function pollUntil<T>(
 
 /** Rejects as soon as the signal aborts, even if `work` never settles. */
 export function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(signal.reason);
+  if (signal.aborted) {
+    // Whatever it comes to, nobody waits for it any more.
+    work.catch(() => undefined);
+    return Promise.reject(signal.reason);
+  }
   const { promise, reject } = Promise.withResolvers<never>();
   const onAbort = () => reject(signal.reason);
   signal.addEventListener("abort", onAbort, { once: true });

@@ -2,7 +2,10 @@ import { DewyError, messageOf } from "../errors.ts";
 import { parseDuration } from "./time.ts";
 
 type Parser<T> = (text: string) => T;
-type Values<S extends Record<string, Parser<unknown>>> = { [K in keyof S]: ReturnType<S[K]> | null };
+/** The parameters a URL takes, each with its parser. */
+export type QuerySpec = Readonly<Record<string, Parser<unknown>>>;
+/** null for an absent one. */
+export type QueryValues<S extends QuerySpec> = { [K in keyof S]: ReturnType<S[K]> | null };
 
 /** Parsers for query parameters; each throws an Error that says what would be right. */
 export const text: Parser<string> = (value) => {
@@ -28,7 +31,22 @@ export const duration: Parser<number> = (value) => {
  * Reads the query of a driver's URL. Absent parameters are null. Unknown, repeated and malformed ones are
  * `config-invalid`, all in one error, so that nothing is silently ignored.
  */
-export function readQuery<S extends Record<string, Parser<unknown>>>(url: URL, spec: S): Values<S> {
+export function readQuery<S extends QuerySpec>(url: URL, spec: S): QueryValues<S> {
+  // Each value was made by the parser of its name.
+  return parseAll(url, spec) as QueryValues<S>;
+}
+
+/** The same where two parts of dewy have a say in one URL. */
+export function readQueries<A extends QuerySpec, B extends QuerySpec>(
+  url: URL,
+  first: A,
+  second: B,
+): readonly [QueryValues<A>, QueryValues<B>] {
+  const values = parseAll(url, { ...first, ...second });
+  return [values as QueryValues<A>, values as QueryValues<B>];
+}
+
+function parseAll(url: URL, spec: QuerySpec): Record<string, unknown> {
   const problems: string[] = [];
   for (const name of new Set(url.searchParams.keys())) {
     if (!Object.hasOwn(spec, name)) problems.push(`unknown parameter "${name}"`);
@@ -53,5 +71,5 @@ export function readQuery<S extends Record<string, Parser<unknown>>>(url: URL, s
       },
     );
   }
-  return values as Values<S>;
+  return values;
 }

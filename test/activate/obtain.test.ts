@@ -6,6 +6,7 @@ import type { Cache } from "../../src/cache/cache.ts";
 import { DewyError } from "../../src/errors.ts";
 import type { DeployableRelease, Digest } from "../../src/release/release.ts";
 import { AgentHost } from "../support/agent-host.ts";
+import { FleetCache } from "../support/fleet.ts";
 import { archiveOf, artifactName } from "../support/memory-registry.ts";
 
 const c = { signal: new AbortController().signal };
@@ -20,7 +21,7 @@ async function release(host: AgentHost): Promise<DeployableRelease> {
   return { ...found, artifact: found.artifact };
 }
 
-async function obtain(host: AgentHost, changes: { cache?: Cache } = {}) {
+async function obtain(host: AgentHost, changes: { cache?: Cache; shared?: Cache } = {}) {
   const deps = { ...host.archiveDeps(), ...changes };
   return obtainArtifact(await release(host), deps, c);
 }
@@ -104,5 +105,111 @@ describe("an artifact", () => {
     await Bun.write(join(host.root, ".dewy/tmp", artifactName), "half");
     using obtained = await obtain(host);
     expect(obtained.digest).toBe(digestOf(good));
+  });
+});
+
+describe("an artifact with a cache that hosts share", () => {
+  test("is downloaded into that and this host's own", async () => {
+    using host = new AgentHost();
+    host.registry.publish("v1.0.0", good);
+    const shared = new FleetCache();
+    using obtained = await obtain(host, { shared });
+    expect(obtained).toMatchObject({ digest: digestOf(good), fromCache: false });
+    expect(shared.keys).toEqual([key]);
+    expect(readFileSync(join(host.cacheDir, key))).toEqual(Buffer.from(good));
+    expect(host.log.at("info")).toEqual(["Cached artifact"]);
+  });
+
+  test("is taken from that into this host's own, and from there once that is gone", async () => {
+    using host = new AgentHost();
+    host.registry.publish("v1.0.0", good, { digest: digestOf(good) });
+    const shared = new FleetCache();
+    shared.write(key, good);
+    {
+      using first = await obtain(host, { shared });
+      expect(first).toMatchObject({ digest: digestOf(good), fromCache: true });
+      expect(readFileSync(first.path)).toEqual(Buffer.from(good));
+    }
+    shared.trouble = { fetchFile: "fails", get: "fails" };
+    using second = await obtain(host, { shared });
+    expect(second).toMatchObject({ digest: digestOf(good), fromCache: true });
+    expect(host.registry.opened).toBe(0);
+    expect(host.log.at("warn")).toEqual([]);
+  });
+
+  test.each<[string, Uint8Array, { digest?: Digest }]>([
+    ["other bytes", archiveOf("evil"), { digest: digestOf(good) }],
+    ["another size", Buffer.from("of an earlier publication"), {}],
+  ])("that has %s there is replaced there", async (_, bytes, about) => {
+    using host = new AgentHost();
+    host.registry.publish("v1.0.0", good, about);
+    const shared = new FleetCache();
+    shared.write(key, bytes);
+    using obtained = await obtain(host, { shared });
+    expect(obtained).toMatchObject({ digest: digestOf(good), fromCache: false });
+    expect(shared.calls).toMatchObject({ delete: 2, putFile: 1 }); // of the bytes, and of the lease
+    expect(shared.textOf(key)).toBe(Buffer.from(good).toString("utf8"));
+  });
+
+  test("that went bad in this host's own is taken from there", async () => {
+    using host = new AgentHost();
+    host.registry.publish("v1.0.0", good, { digest: digestOf(good) });
+    writeFileSync(join(host.cacheDir, key), Buffer.alloc(good.length, 1));
+    const shared = new FleetCache();
+    shared.write(key, good);
+    using obtained = await obtain(host, { shared });
+    expect(obtained).toMatchObject({ digest: digestOf(good), fromCache: true });
+    expect(readFileSync(join(host.cacheDir, key))).toEqual(Buffer.from(good));
+  });
+
+  test("is removed from no cache that can't be reached", async () => {
+    using host = new AgentHost();
+    host.registry.publish("v1.0.0", good);
+    const [cache, shared] = [new FleetCache(), new FleetCache()];
+    for (const each of [cache, shared]) {
+      each.write(key, good);
+      each.trouble = { fetchFile: "fails" };
+    }
+    using obtained = await obtain(host, { cache, shared });
+    expect(obtained).toMatchObject({ digest: digestOf(good), fromCache: false });
+    expect([cache.calls.delete, shared.calls.delete]).toEqual([0, 0]);
+    expect([cache.keys, shared.keys]).toEqual([[key], [key]]);
+  });
+
+  test("comes although that cache fails in every way", async () => {
+    using host = new AgentHost();
+    host.registry.publish("v1.0.0", good);
+    const shared = new FleetCache();
+    shared.trouble = {
+      get: "fails",
+      compareAndSwap: "fails",
+      fetchFile: "fails",
+      putFile: "fails",
+      list: "fails",
+    };
+    using obtained = await obtain(host, { shared });
+    expect(obtained).toMatchObject({ digest: digestOf(good), fromCache: false });
+    expect(host.log.at("warn")).toEqual(["Cached artifact not usable; downloading it"]);
+  });
+
+  test.each(["putFile", "list"] as const)("that does not get there (%s) comes all the same", async (step) => {
+    using host = new AgentHost();
+    host.registry.publish("v1.0.0", good);
+    const shared = new FleetCache();
+    shared.trouble = { [step]: "fails" };
+    using obtained = await obtain(host, { shared });
+    expect(obtained.digest).toBe(digestOf(good));
+    expect(shared.textOf(`dewy-lease/${key}`)).toContain("unshared");
+  });
+
+  test("too large for that cache comes all the same, and the others are told", async () => {
+    using host = new AgentHost();
+    host.registry.publish("v1.0.0", good);
+    const shared = new FleetCache();
+    shared.maxFileBytes = 1;
+    using obtained = await obtain(host, { shared });
+    expect(obtained.digest).toBe(digestOf(good));
+    expect(shared.textOf(`dewy-lease/${key}`)).toContain("unshared");
+    expect(host.log.at("warn")).toEqual([]);
   });
 });

@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { type DeployStep, deploySteps } from "../../src/agent/deploy.ts";
+import { pauseUntilNextCheck } from "../../src/agent/pace.ts";
 import { DewyError } from "../../src/errors.ts";
 import type { Digest } from "../../src/release/release.ts";
 import { AgentHost } from "../support/agent-host.ts";
@@ -123,6 +124,25 @@ describe("a check", () => {
     });
     host.registry.failures = {};
     expect(await agent.tick(c)).toEqual({ kind: "idle" });
+  });
+
+  test("a registry that stays away is told of once, and again after it was back", async () => {
+    using host = new AgentHost();
+    const agent = await running(host, "v1.0.0");
+    const told = host.told.length;
+    const away = async (code: "network-unreachable" | "rate-limited") => {
+      host.registry.failures.latest = new DewyError(code, "away");
+      expect(await agent.tick(c)).toMatchObject({ kind: "failed", failure: { code } });
+    };
+    await away("network-unreachable");
+    await away("rate-limited");
+    await away("network-unreachable");
+    expect(host.told.slice(told)).toEqual(["failed"]);
+    expect(host.log.at("error").filter((message) => message === "Dewy run failure")).toHaveLength(3);
+    host.registry.failures = {};
+    expect(await agent.tick(c)).toEqual({ kind: "idle" });
+    await away("network-unreachable");
+    expect(host.told.slice(told)).toEqual(["failed", "failed"]);
   });
 
   test.each([
@@ -538,6 +558,21 @@ describe("the loop", () => {
     stop.abort(new Error("told to stop"));
     await expect(looping).rejects.toThrow("told to stop");
     expect(host.clock.sleeping).toBe(0);
+  });
+
+  test("checks fall where the agent's phase puts them", async () => {
+    using host = new AgentHost();
+    const stop = new AbortController();
+    const looping = host.agent({ phase: 0.25 }).run(stop);
+    await host.clock.whenSleeping(1);
+    host.registry.publish("v1.0.0");
+    const first = pauseUntilNextCheck(host.clock.now().getTime(), 10_000, 0.25);
+    await host.clock.advance(first - 1);
+    expect(host.current).toBeNull();
+    await host.clock.advance(1);
+    await until("it is deployed", () => host.state.current?.tag === "v1.0.0");
+    stop.abort(new Error("told to stop"));
+    await expect(looping).rejects.toThrow("told to stop");
   });
 
   test("goes on after a failure, no sooner than the registry wants", async () => {

@@ -1,15 +1,25 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Cache } from "../../src/cache/cache.ts";
+import { openMemoryCache } from "../../src/cache/memory.ts";
 import { AgentHost } from "../support/agent-host.ts";
-import { artifactName } from "../support/memory-registry.ts";
+import { archiveOf, artifactName } from "../support/memory-registry.ts";
 
 const c = { signal: new AbortController().signal };
 const tags = (count: number) => Array.from({ length: count }, (_, index) => `v1.${index}.0`);
 
 /** Deploys one after the other. */
-async function deployAll(host: AgentHost, versions: readonly string[], keep = 3): Promise<void> {
-  const agent = host.agent({ keep });
+function deployAll(host: AgentHost, versions: readonly string[], keep = 3): Promise<void> {
+  return deployWith(host, { keep }, versions);
+}
+
+async function deployWith(
+  host: AgentHost,
+  changes: Parameters<AgentHost["agent"]>[0],
+  versions: readonly string[],
+): Promise<void> {
+  const agent = host.agent(changes);
   await agent.begin(c);
   for (const tag of versions) {
     host.registry.publish(tag);
@@ -20,8 +30,9 @@ async function deployAll(host: AgentHost, versions: readonly string[], keep = 3)
 
 const cached = (host: AgentHost) =>
   readdirSync(host.cacheDir)
-    .filter((name) => name.includes("--"))
+    .filter((name) => name.includes("--") && !name.startsWith("."))
     .sort();
+const keysOf = async (cache: Cache) => (await Array.fromAsync(cache.list("", c))).map(({ key }) => key);
 const artifact = (tag: string) => `${tag}--${artifactName}`;
 
 describe("after a deploy", () => {
@@ -58,16 +69,29 @@ describe("after a deploy", () => {
     expect(readdirSync(host.cacheDir)).toContain("notes");
   });
 
-  test("a cache that is not this host's alone keeps everything", async () => {
+  test("a shared cache keeps everything", async () => {
     using host = new AgentHost();
-    const agent = host.agent({ keep: 1, ownsCache: false });
-    await agent.begin(c);
-    for (const tag of tags(4)) {
-      host.registry.publish(tag);
-      await agent.tick(c);
-      await host.clock.advance(1000);
-    }
-    expect(cached(host)).toHaveLength(4);
+    await using shared = openMemoryCache(host);
+    await deployWith(host, { keep: 1, shared }, tags(4));
+    expect(cached(host)).toHaveLength(2);
+    expect(await keysOf(shared)).toEqual(tags(4).map(artifact));
+  });
+
+  test("with a limit the oldest artifacts leave the shared cache, but never the one that runs", async () => {
+    using host = new AgentHost();
+    await using shared = openMemoryCache(host);
+    const bytes = archiveOf("v1.0.0").length;
+    await deployWith(host, { shared, maxCacheBytes: 2 * bytes }, tags(4));
+    expect(await keysOf(shared)).toEqual(["v1.2.0", "v1.3.0"].map(artifact));
+    await deployWith(host, { shared, maxCacheBytes: 1 }, ["v1.4.0"]);
+    expect(await keysOf(shared)).toEqual([artifact("v1.4.0")]);
+  });
+
+  test("a limit holds for a cache of this host alone too", async () => {
+    using host = new AgentHost();
+    await deployWith(host, { keep: 7, maxCacheBytes: 2 * archiveOf("v1.0.0").length }, tags(4));
+    expect(cached(host)).toEqual(["v1.2.0", "v1.3.0"].map(artifact));
+    expect(host.releases.list()).toHaveLength(4);
   });
 
   test("nothing here fails the deploy", async () => {

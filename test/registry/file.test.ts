@@ -8,14 +8,17 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import { downloadArtifact } from "../../src/artifact/download.ts";
-import { directorySource, openDirectory, parseDirectoryUrl } from "../../src/registry/file.ts";
+import { openBucket } from "../../src/registry/bucket/registry.ts";
+import { bucketSource } from "../../src/registry/bucket/source.ts";
 import type { DeployRecord } from "../../src/release/release.ts";
 import type { SelectPolicy } from "../../src/release/select.ts";
 import { semverScheme } from "../../src/release/semver.ts";
+import { openLocalStore, readLocalUrl } from "../../src/store/local.ts";
 import { FakeClock } from "../support/clock.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { mountTmpfs } from "../support/tmpfs.ts";
@@ -42,7 +45,7 @@ registryContract("file://", async () => {
       const names = readdirSync(join(dir.path, tag)).filter((name) => name.startsWith("shipped_to_"));
       return names.map((name) => readFileSync(join(dir.path, tag, name), "utf8"));
     },
-    open: async (wanted) => ({ registry: open(dir.path, wanted), source: directorySource }),
+    open: async (wanted) => openBucket(openLocalStore(dir.path), options(wanted)),
     [Symbol.asyncDispose]: async () => dir[Symbol.dispose](),
   };
 });
@@ -57,7 +60,7 @@ describe("a directory as registry", () => {
       retryable: true,
       hint: expect.stringContaining("mount"),
     });
-    expect(await registry.find("v1.0.0", c)).toBeNull();
+    await expect(registry.find("v1.0.0", c)).rejects.toMatchObject({ code: "not-found" });
     mkdirSync(path);
     expect(await registry.latest(c)).toEqual({ release: null, otherSlot: null });
   });
@@ -91,21 +94,38 @@ describe("a directory as registry", () => {
   test("an artifact is chosen by its name when one is given", async () => {
     using dir = tempDir();
     publish(dir.path, "v1.0.0", { "app_linux_amd64.tar.gz": "a", "other.zip": "b" });
-    await using registry = openDirectory(
-      { ...options(dir.path), artifact: "other.zip" },
-      { policy, platform: contractPlatform },
-    );
+    const { registry } = openBucket(openLocalStore(dir.path), { ...options(policy), artifact: "other.zip" });
     expect((await registry.latest(c)).release?.artifact?.name).toBe("other.zip");
   });
 
-  test("a new release counts as new: its time is that of its directory", async () => {
+  test("a new release counts as new, also when its files keep the times they were built at", async () => {
     using dir = tempDir();
     const before = Date.now();
-    publish(dir.path, "v1.0.0", {});
+    publish(dir.path, "v1.0.0", { "README.md": "x" });
+    utimesSync(join(dir.path, "v1.0.0", "README.md"), new Date("2020-01-01"), new Date("2020-01-01"));
     await using registry = open(dir.path);
     const { release } = await registry.latest(c);
     expect(release?.createdAt?.getTime()).toBeGreaterThan(before - 5000);
     expect(release?.createdAt?.getTime()).toBeLessThan(Date.now() + 5000);
+  });
+
+  test("a directory in which nothing is published yet is no release yet", async () => {
+    using dir = tempDir();
+    publish(dir.path, "v1.0.0", { "app_linux_amd64.tar.gz": "a" });
+    publish(dir.path, "v2.0.0", {});
+    publish(dir.path, "v3.0.0", { ".app_linux_amd64.tar.gz.part": "half" });
+    await using registry = open(dir.path);
+    expect((await registry.latest(c)).release?.tag).toBe("v1.0.0");
+  });
+
+  test("looking creates nothing", async () => {
+    using dir = tempDir();
+    publish(dir.path, "v1.0.0", { "app_linux_amd64.tar.gz": "a" });
+    await using registry = open(dir.path);
+    await registry.latest(c);
+    await registry.find("v2.0.0", c);
+    expect(readdirSync(dir.path)).toEqual(["v1.0.0"]);
+    expect(readdirSync(join(dir.path, "v1.0.0"))).toEqual(["app_linux_amd64.tar.gz"]);
   });
 
   test.each(["", ".", "..", ".hidden", "../v1.0.0", "v1.0.0/../v1.0.0", "v2.0.0"])(
@@ -135,7 +155,7 @@ describe("a directory as registry", () => {
   test("a full disk refuses the report for now", async () => {
     using dir = tempDir();
     await using _ = mountTmpfs(dir.path, "size=64k,nr_inodes=20");
-    mkdirSync(join(dir.path, "v1.0.0"));
+    publish(dir.path, "v1.0.0", { "app_linux_amd64.tar.gz": "a" });
     fill(dir.path);
     await using registry = open(dir.path);
     await expect(registry.report(record, c)).rejects.toMatchObject({ code: "disk-full", retryable: true });
@@ -153,12 +173,13 @@ describe("a directory as registry", () => {
 
   test("a report is named as the sheet says, and is no artifact even where its name would do", async () => {
     using dir = tempDir();
-    publish(dir.path, "v1.0.0", {});
+    publish(dir.path, "v1.0.0", { "README.md": "x" });
     await using registry = open(dir.path);
     await registry.report({ ...record, host: "Linux_AMD64" }, c);
-    const [name = ""] = readdirSync(join(dir.path, "v1.0.0"));
-    expect(name).toBe("shipped_to_linux-amd64_server_at_20261121T093646.123000000Z.txt");
-    expect((await registry.latest(c)).release?.files).toEqual([]);
+    const report = "shipped_to_linux-amd64_server_at_20261121T093646.123000000Z.txt";
+    expect(readdirSync(join(dir.path, "v1.0.0")).sort()).toEqual(["README.md", report]);
+    const { release } = await registry.latest(c);
+    expect(release).toMatchObject({ artifact: null, files: [{ name: "README.md" }] });
   });
 
   test("a file that grows while it is copied is not taken for whole", async () => {
@@ -171,9 +192,11 @@ describe("a directory as registry", () => {
     const copy = join(dir.path, "copy");
     const rules = { maxBytes: 1e6, expected: [] };
     const clock = { clock: new FakeClock() };
-    await expect(downloadArtifact(directorySource, artifact, copy, rules, clock, c)).rejects.toMatchObject({
-      code: "bad-answer",
-    });
+    await expect(downloadArtifact(sourceOf(dir.path), artifact, copy, rules, clock, c)).rejects.toMatchObject(
+      {
+        code: "bad-answer",
+      },
+    );
     expect(await Bun.file(copy).exists()).toBe(false);
     const grown = (await registry.latest(c)).release?.artifact;
     expect(grown?.revision).not.toBe(artifact.revision);
@@ -187,7 +210,7 @@ describe("a directory as registry", () => {
       Buffer.from("3"),
     ]);
     writeFileSync(join(dir.path, "file"), bytes);
-    const body = await directorySource.open(file(join(dir.path, "file")), null, c);
+    const body = await sourceOf(dir.path).open(file(join(dir.path, "file")), null, c);
     let total = 0;
     for await (const chunk of body.chunks) {
       expect(chunk[0]).toBe(bytes[total]);
@@ -201,12 +224,15 @@ describe("a directory as registry", () => {
     using dir = tempDir();
     const path = join(dir.path, "file");
     writeFileSync(path, "0123456789");
-    const { validator } = await directorySource.open(file(path), null, c);
+    const first = await sourceOf(dir.path).open(file(path), null, c);
+    await Array.fromAsync(first.chunks);
+    const { validator } = first;
     linkSync(path, `${path}.old`);
     writeFileSync(`${path}.new`, "0123456789");
     renameSync(`${path}.new`, path);
-    const again = await directorySource.open(file(path), { offset: 5, validator: validator ?? "" }, c);
+    const again = await sourceOf(dir.path).open(file(path), { offset: 5, validator: validator ?? "" }, c);
     expect(again.offset).toBe(0);
+    await Array.fromAsync(again.chunks);
   });
 
   test("may be polled as often as one likes", async () => {
@@ -221,15 +247,16 @@ describe("a directory's URL", () => {
     ["file:///srv/releases/", "/srv/releases"],
     ["file:///srv/my%20app?pre-release=true", "/srv/my app"],
   ])("%s names %s", (url, directory) => {
-    expect(parseDirectoryUrl(new URL(url)).directory).toBe(directory);
+    expect(readLocalUrl(new URL(url))).toEqual({ directory });
   });
 
-  test.each(["file://srv/releases", "file:///", "file://", "file:///srv#x", "file:///srv?region=eu"])(
-    "%s is refused",
-    (url) => {
-      expect(() => parseDirectoryUrl(new URL(url))).toThrow();
-    },
-  );
+  test.each(["file://srv/releases", "file:///", "file://", "file:///srv#x"])("%s is refused", (url) => {
+    expect(() => readLocalUrl(new URL(url))).toThrow("absolute directory");
+  });
+
+  test("is what its artifacts' addresses begin with", () => {
+    expect(openLocalStore("/srv/my app%").url).toBe("file:///srv/my%20app%25");
+  });
 });
 
 const record: DeployRecord = {
@@ -245,12 +272,16 @@ const record: DeployRecord = {
   result: "deployed",
 };
 
-function options(directory: string) {
-  return { directory, artifact: null, preRelease: false, constraint: null, calver: null };
+function options(wanted: SelectPolicy) {
+  return { policy: wanted, platform: contractPlatform, artifact: null };
 }
 
-function open(directory: string, wanted = policy) {
-  return openDirectory(options(directory), { policy: wanted, platform: contractPlatform });
+function open(directory: string) {
+  return openBucket(openLocalStore(directory), options(policy)).registry;
+}
+
+function sourceOf(directory: string) {
+  return bucketSource(openLocalStore(directory));
 }
 
 function publish(directory: string, tag: string, files: Readonly<Record<string, string>>): void {

@@ -8,14 +8,15 @@ import { Announcer } from "../../src/agent/announce.ts";
 import type { DeploySettings } from "../../src/agent/deploy.ts";
 import { History } from "../../src/agent/history.ts";
 import { StateFile } from "../../src/agent/state.ts";
-import { openFileCache } from "../../src/cache/file.ts";
+import { openObjectCache } from "../../src/cache/object.ts";
+import { openLocalStore } from "../../src/store/local.ts";
 import { FakeClock } from "./clock.ts";
 import { MemoryRegistry } from "./memory-registry.ts";
 import { recordingLog, recordingNotifier } from "./recording.ts";
 import { tempDir } from "./temp-dir.ts";
 
 type Changes = Partial<Omit<AgentDeps, "settings" | "delivery">> &
-  Partial<Pick<ArchiveDeps, "keep" | "ownsCache" | "cache">> & {
+  Partial<Pick<ArchiveDeps, "keep" | "cache" | "shared" | "maxCacheBytes">> & {
     readonly settings?: Partial<DeploySettings>;
   };
 
@@ -49,8 +50,8 @@ export class AgentHost implements Disposable {
 
   deps(changes: Changes = {}): AgentDeps {
     const { log, clock, registry, history, retryRequest } = this;
-    const { keep, ownsCache, cache, settings: settingChanges, ...others } = changes;
-    const archives = { keep, ownsCache, cache };
+    const { keep, cache, shared, maxCacheBytes, settings: settingChanges, ...others } = changes;
+    const archives = { keep, cache, shared, maxCacheBytes };
     const { file: state, fresh } = StateFile.open(this.statePath, log);
     const settings: DeploySettings = {
       command: "server",
@@ -71,6 +72,7 @@ export class AgentHost implements Disposable {
       clock,
       log,
       intervalMs: 10_000,
+      phase: null,
       report: true,
       retryRequest,
       onStep: () => undefined,
@@ -84,9 +86,10 @@ export class AgentHost implements Disposable {
     const { log, clock, releases, registry, cacheDir } = this;
     return {
       source: registry,
-      cache: openFileCache(cacheDir),
+      cache: openObjectCache(openLocalStore(cacheDir), { log }),
       cacheDir,
-      ownsCache: true,
+      shared: null,
+      maxCacheBytes: null,
       activator: this.app,
       releases,
       clock,

@@ -69,15 +69,20 @@ export class RunningDewy implements AsyncDisposable {
   }
 
   /** Waits until a record with this message (and these attributes) has been logged; the agent's end is a failure. */
-  async logged(msg: string, attributes: Readonly<Record<string, unknown>> = {}): Promise<LogRecord> {
+  async logged(
+    msg: string,
+    attributes: Readonly<Record<string, unknown>> = {},
+    limitMs?: number,
+  ): Promise<LogRecord> {
     const fits = (record: LogRecord) =>
       record.msg === msg && Object.entries(attributes).every(([key, value]) => record[key] === value);
-    return until(`${msg} ${JSON.stringify(attributes)}`, () => {
+    const look = () => {
       const found = this.records.find(fits);
       if (found === undefined && !this.running)
         throw new Error(`dewy ended before "${msg}":\n${this.output}`);
       return found;
-    }).catch((error) => {
+    };
+    return until(`${msg} ${JSON.stringify(attributes)}`, look, limitMs).catch((error) => {
       throw new Error(`${error}\n${this.output}`);
     });
   }

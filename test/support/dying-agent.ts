@@ -3,7 +3,7 @@ import { writeSync } from "node:fs";
 import { runCli } from "../../src/cli/root.ts";
 import { runAgent } from "../../src/cli/run.ts";
 import type { AgentConfig } from "../../src/config/config.ts";
-import { urlChecker } from "../../src/drivers.ts";
+import { urlChecker } from "../../src/drivers/check.ts";
 
 const [step, ...argv] = process.argv.slice(2);
 const { env } = process;

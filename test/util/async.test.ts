@@ -34,6 +34,8 @@ describe("abortable", () => {
     stop.abort(new Error("reason"));
     await expect(pending).rejects.toThrow("reason");
     await expect(abortable(new Promise(() => {}), stop.signal)).rejects.toThrow("reason");
+    // An unhandled rejection would fail the test.
+    await expect(abortable(Promise.reject(new Error("late")), stop.signal)).rejects.toThrow("reason");
   });
 });
 

@@ -1,27 +1,30 @@
 import { expect, test } from "bun:test";
-import { exemptLoopback } from "../../src/util/proxies.ts";
+import { exemptOwnMachine } from "../../src/util/proxies.ts";
+
+const own =
+  "localhost,127.0.0.1,::1,[::1],169.254.169.254,169.254.170.2,169.254.170.23,metadata.google.internal";
 
 test.each<[Record<string, string | undefined>, Record<string, string>]>([
-  [{}, { NO_PROXY: "localhost,127.0.0.1,::1,[::1]" }],
-  [{ NO_PROXY: "" }, { NO_PROXY: "localhost,127.0.0.1,::1,[::1]" }],
-  [{ NO_PROXY: "corp.example" }, { NO_PROXY: "corp.example,localhost,127.0.0.1,::1,[::1]" }],
+  [{}, { NO_PROXY: own }],
+  [{ NO_PROXY: "" }, { NO_PROXY: own }],
+  [{ NO_PROXY: "corp.example" }, { NO_PROXY: `corp.example,${own}` }],
   [
     { no_proxy: "corp.example" },
     {
-      NO_PROXY: "corp.example,localhost,127.0.0.1,::1,[::1]",
-      no_proxy: "corp.example,localhost,127.0.0.1,::1,[::1]",
+      NO_PROXY: `corp.example,${own}`,
+      no_proxy: `corp.example,${own}`,
     },
   ],
 ])("%j", (env, expected) => {
-  exemptLoopback(env);
+  exemptOwnMachine(env);
   expect(env).toEqual(expected);
 });
 
 test("what is asked of this machine does not go through the proxy", async () => {
   using server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("direct") });
   const program = `
-    import { exemptLoopback } from "./src/util/proxies.ts";
-    exemptLoopback(process.env);
+    import { exemptOwnMachine } from "./src/util/proxies.ts";
+    exemptOwnMachine(process.env);
     console.log(await (await fetch("http://127.0.0.1:${server.port}/")).text());
     console.log(await (await fetch("http://localhost:${server.port}/")).text());`;
   const child = Bun.spawn([process.execPath, "-e", program], {

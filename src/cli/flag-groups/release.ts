@@ -7,7 +7,7 @@ export const releaseFlags = [
     commands: deploying,
     required: true,
     group: "Release",
-    help: "Where releases are published: ghr://owner/repo, file:///dir; for container img://host/name",
+    help: "Where releases are published: ghr://owner/repo, s3://region/bucket/prefix, gs://bucket/prefix, grpc://host:port, file:///dir; for container img://host/name",
   },
   {
     name: "calver",
@@ -32,7 +32,7 @@ export const releaseFlags = [
     commands: deploying,
     default: "file",
     group: "Release",
-    help: "Where downloads are kept: file or memory",
+    help: "Where downloads are kept: file, memory; with other hosts: s3://region/bucket/prefix, gs://bucket/prefix, redis://host, consul://host:port/prefix",
   },
   {
     name: "max-artifact-size",

@@ -1,0 +1,549 @@
+import { describe, expect, test } from "bun:test";
+import { DewyError } from "../../src/errors.ts";
+import { DurationValue } from "../../src/log.ts";
+import { entryKey, shareScope } from "../../src/registry/shared/scope.ts";
+import { shareRegistry } from "../../src/registry/shared/shared.ts";
+import type { DeployRecord } from "../../src/release/release.ts";
+import type { Clock } from "../../src/util/time.ts";
+import { CountingRegistry, FleetCache, releaseOf } from "../support/fleet.ts";
+import { FleetClock } from "../support/fleet-clock.ts";
+import { recordingLog } from "../support/recording.ts";
+
+const c = { signal: new AbortController().signal };
+const away = new DewyError("network-unreachable", "no route to the registry", { hint: "see the cable" });
+const [ttlMs, staleMaxMs, claimMs] = [30_000, 600_000, 30_000];
+const scopeOf = (registry = "memory:///registry", slot: string | null = null) =>
+  shareScope({ registry, slot, calver: null, platform: { os: "linux", arch: "amd64" }, env: {} });
+const key = entryKey(scopeOf());
+
+/** A registry, the cache that a fleet shares, and the fleet's clock. */
+class World {
+  readonly clock = new FleetClock();
+  readonly cache = new FleetCache();
+  readonly upstream = new CountingRegistry(this.clock);
+
+  host(name: string, changes: { scope?: string; clock?: Clock } = {}) {
+    const log = recordingLog();
+    const { scope = scopeOf(), clock = this.clock } = changes;
+    const options = { scope, ttlMs, staleMaxMs, owner: `${name}/1/x` };
+    const registry = shareRegistry(this.upstream, this.cache, options, { clock, log, random: () => 0.5 });
+    const tag = async () => (await registry.latest(c)).release?.tag ?? null;
+    return { registry, log, tag };
+  }
+
+  /** The calls of `latest` that reached the registry. */
+  get asked(): number {
+    return this.upstream.calls.length;
+  }
+}
+
+/** Settles as `work` does while the fleet's time passes, an hour at most. */
+async function passing<T>(world: World, work: Promise<T>): Promise<T> {
+  const settled = work.then(
+    () => true,
+    () => true,
+  );
+  for (let second = 0; second < 3600; second++) {
+    const over = await Promise.race([settled, Promise.resolve(false)]);
+    if (over) break;
+    await world.clock.advance(1000);
+  }
+  return work;
+}
+
+describe("hosts that share a registry's answers", () => {
+  test("ask once a window between them", async () => {
+    const world = new World();
+    const [web1, web2] = [world.host("web1"), world.host("web2")];
+    expect(await web1.tag()).toBe("v1.0.0");
+    world.upstream.release = releaseOf("v1.1.0");
+    await world.clock.advance(ttlMs - 1);
+    expect([await web1.tag(), await web2.tag()]).toEqual(["v1.0.0", "v1.0.0"]);
+    expect(world.asked).toBe(1);
+    await world.clock.advance(1);
+    expect([await web1.tag(), await web2.tag()]).toEqual(["v1.1.0", "v1.1.0"]);
+    expect(world.asked).toBe(2);
+    expect(web1.log.at("info")).toEqual([
+      "Registry result refreshed from upstream",
+      "Registry result refreshed from upstream",
+    ]);
+    expect(web2.log.at("info")).toEqual([]);
+    expect(web2.log.at("debug")).toEqual([
+      "Registry result served from the shared cache",
+      "Registry result served from the shared cache",
+    ]);
+  });
+
+  test("get the whole answer: moving tags, images, other slots, no release", async () => {
+    const world = new World();
+    const image = {
+      name: "h/app:latest",
+      url: "img://h/app:latest",
+      sizeBytes: null,
+      digest: null,
+      revision: "1",
+    };
+    world.upstream.release = {
+      tag: "latest",
+      moving: true,
+      createdAt: null,
+      artifact: image,
+      files: [image],
+    };
+    const scope = scopeOf("img://h/app?tag=latest");
+    const first = await world.host("web1", { scope }).registry.latest(c);
+    expect(await world.host("web2", { scope }).registry.latest(c)).toEqual(first);
+    world.upstream.release = null;
+    const other = scopeOf("img://h/app?tag=none");
+    await world.host("web1", { scope: other }).registry.latest(c);
+    expect(await world.host("web2", { scope: other }).tag()).toBeNull();
+    expect(world.asked).toBe(2);
+  });
+
+  test("of one selection are told the same, of another nothing of it", async () => {
+    const world = new World();
+    const blue = world.host("web1", { scope: scopeOf(undefined, "blue") });
+    const green = world.host("web2", { scope: scopeOf(undefined, "green") });
+    world.upstream.release = releaseOf("v1.0.0+blue");
+    expect(await blue.tag()).toBe("v1.0.0+blue");
+    world.upstream.release = releaseOf("v1.0.0+green");
+    expect(await green.tag()).toBe("v1.0.0+green");
+    expect(await blue.tag()).toBe("v1.0.0+blue");
+    expect(world.cache.keys).toHaveLength(2);
+  });
+
+  test("keep within the registry's own minimum where that is longer, without slowing their checks", async () => {
+    const world = new World();
+    world.upstream.minMs = 72_000;
+    const web1 = world.host("web1");
+    await web1.tag();
+    await world.clock.advance(71_999);
+    await web1.tag();
+    expect(world.asked).toBe(1);
+    await world.clock.advance(1);
+    await web1.tag();
+    expect(world.asked).toBe(2);
+    expect(web1.registry.minIntervalMs()).toBe(0);
+  });
+
+  test("find and report for themselves", async () => {
+    const world = new World();
+    const { registry } = world.host("web1");
+    const record: DeployRecord = {
+      id: "1",
+      host: "web1",
+      command: "server",
+      tag: "v1",
+      digest: null,
+      fromTag: null,
+      startedAt: "",
+      finishedAt: "",
+      durationMs: 0,
+      result: "deployed",
+    };
+    expect((await registry.find("v0.9.0", c))?.tag).toBe("v0.9.0");
+    await registry.report(record, c);
+    expect([world.upstream.found, world.upstream.reported, world.asked]).toEqual([["v0.9.0"], ["v1"], 0]);
+  });
+
+  test("who are many at a stale answer: one asks, the others serve the old one at once", async () => {
+    const world = new World();
+    const hosts = Array.from({ length: 20 }, (_, n) => world.host(`web${n}`));
+    for (const host of hosts) await host.tag();
+    await world.clock.advance(ttlMs);
+    world.upstream.release = releaseOf("v1.1.0");
+    world.upstream.callMs = 5000;
+    const tags = Promise.all(hosts.map((host) => host.tag()));
+    await world.clock.advance(5000);
+    const counts = Object.groupBy(await tags, (tag) => tag ?? "none");
+    expect([counts["v1.0.0"]?.length, counts["v1.1.0"]?.length]).toEqual([19, 1]);
+    expect(world.asked).toBe(2);
+  });
+
+  test("who are many at no answer: one asks, the others wait for it", async () => {
+    const world = new World();
+    world.upstream.callMs = 5000;
+    const hosts = Array.from({ length: 20 }, (_, n) => world.host(`web${n}`));
+    const tags = passing(world, Promise.all(hosts.map((host) => host.tag())));
+    expect(new Set(await tags)).toEqual(new Set(["v1.0.0"]));
+    expect(world.asked).toBe(1);
+  });
+
+  test("put aside what can't be read, with one warning", async () => {
+    const world = new World();
+    world.cache.write(key, "{");
+    const [web1, web2] = [world.host("web1"), world.host("web2")];
+    world.cache.trouble = { compareAndSwap: "fails" };
+    await web2.tag();
+    await web2.tag();
+    expect(web2.log.at("warn")).toEqual([
+      "Shared registry result not readable; it is replaced",
+      "Shared cache failed; asking the registry from here",
+    ]);
+    world.cache.trouble = {};
+    expect([await web1.tag(), await web1.tag()]).toEqual(["v1.0.0", "v1.0.0"]);
+    expect(web1.log.at("warn")).toEqual(["Shared registry result not readable; it is replaced"]);
+    expect(JSON.parse(world.cache.textOf(key) ?? "")).toMatchObject({ answer: { by: "web1/1/x" } });
+  });
+});
+
+describe("a host that dies while it asks", () => {
+  test("is followed a window later; until then the others have the old answer", async () => {
+    const world = new World();
+    const [dying, web2] = [world.host("web1"), world.host("web2")];
+    await dying.tag();
+    await web2.tag();
+    await world.clock.advance(ttlMs);
+    const death = new AbortController();
+    world.upstream.callMs = 5000;
+    const dead = dying.registry.latest(death).catch((error: unknown) => error);
+    await world.clock.advance(100);
+    death.abort(new Error("killed"));
+    expect(await dead).toEqual(new Error("killed"));
+    expect(JSON.parse(world.cache.textOf(key) ?? "")).toMatchObject({ claim: { by: "web1/1/x" } });
+    world.upstream.callMs = 0;
+    world.upstream.release = releaseOf("v1.1.0");
+    expect(await web2.tag()).toBe("v1.0.0");
+    await world.clock.advance(Math.max(claimMs, ttlMs) - 1);
+    expect(await web2.tag()).toBe("v1.0.0");
+    expect(world.asked).toBe(2);
+    await world.clock.advance(1);
+    expect(await web2.tag()).toBe("v1.1.0");
+    expect(world.asked).toBe(3);
+    expect(web2.log.at("warn")).toEqual([]);
+  });
+
+  test("before there ever was an answer is followed as soon as its claim has run out", async () => {
+    const world = new World();
+    const death = new AbortController();
+    world.upstream.callMs = 60_000;
+    world
+      .host("web1")
+      .registry.latest(death)
+      .catch(() => undefined);
+    await world.clock.advance(100);
+    death.abort(new Error("killed"));
+    world.upstream.callMs = 0;
+    const startMs = world.clock.monotonicMs();
+    const hosts = Array.from({ length: 20 }, (_, n) => world.host(`web${n + 2}`));
+    const tags = await passing(world, Promise.all(hosts.map((host) => host.tag())));
+    expect(new Set(tags)).toEqual(new Set(["v1.0.0"]));
+    expect(world.asked).toBe(2);
+    expect((world.upstream.calls[1] ?? 0) - startMs).toBeWithin(claimMs, claimMs + 2000);
+  });
+
+  test("leaves nobody waiting for ever when its followers die too", async () => {
+    const world = new World();
+    const waiting = world.host("web0").registry;
+    let claims = 0;
+    const claim = () =>
+      world.cache.write(
+        key,
+        JSON.stringify({
+          answer: null,
+          claim: { id: `${claims++}`, by: "web1", lengthMs: claimMs },
+          failure: null,
+        }),
+      );
+    claim();
+    const gaveUp = waiting.latest(c).catch((error: unknown) => error);
+    for (let second = 0; second < 100; second++) {
+      if (second % 20 === 19) claim();
+      await world.clock.advance(1000);
+    }
+    expect(await gaveUp).toMatchObject({ code: "network-timeout", retryable: true });
+    expect(world.asked).toBe(0);
+  });
+
+  test("late: an answer after the deadline neither counts nor replaces the follower's", async () => {
+    const world = new World();
+    const [slow, web2] = [world.host("web1"), world.host("web2")];
+    world.upstream.callMs = claimMs + 1;
+    const late = slow.registry.latest(c).catch((error: unknown) => error);
+    await world.clock.advance(claimMs);
+    expect(await late).toMatchObject({
+      code: "network-timeout",
+      message: "ask memory:///registry: no answer before the deadline",
+    });
+    expect(JSON.parse(world.cache.textOf(key) ?? "")).toMatchObject({
+      claim: null,
+      failure: { code: "network-timeout" },
+    });
+    await expect(web2.tag()).rejects.toMatchObject({ code: "network-timeout" });
+    expect(world.asked).toBe(1);
+  });
+});
+
+describe("a registry that fails", () => {
+  test("leaves the fleet with the last answer, with one warning a try on each host", async () => {
+    const world = new World();
+    const [web1, web2] = [world.host("web1"), world.host("web2")];
+    await web1.tag();
+    await web2.tag();
+    world.upstream.failure = away;
+    await world.clock.advance(ttlMs);
+    for (let tick = 0; tick < 6; tick++) {
+      expect([await web1.tag(), await web2.tag()]).toEqual(["v1.0.0", "v1.0.0"]);
+      await world.clock.advance(10_000);
+    }
+    expect(world.asked).toBe(3);
+    for (const { log } of [web1, web2]) {
+      const warnings = log.records.filter(({ level }) => level === "warn");
+      expect(warnings.map(({ message }) => message)).toEqual([
+        "upstream registry failed; serving stale cache",
+        "upstream registry failed; serving stale cache",
+      ]);
+      expect(warnings[0]?.attributes).toEqual({
+        error: "no route to the registry",
+        age: new DurationValue(ttlMs),
+        registry: "memory:///registry",
+      });
+      expect(warnings[1]?.attributes["age"]).toEqual(new DurationValue(2 * ttlMs));
+    }
+    world.upstream.failure = null;
+    world.upstream.release = releaseOf("v1.1.0");
+    await world.clock.advance(ttlMs);
+    expect([await web1.tag(), await web2.tag()]).toEqual(["v1.1.0", "v1.1.0"]);
+  });
+
+  test("leaves those that start meanwhile with the last answer too, whether somebody is asking again or not", async () => {
+    const world = new World();
+    const web1 = world.host("web1");
+    await web1.tag();
+    world.upstream.failure = away;
+    await world.clock.advance(ttlMs);
+    await web1.tag();
+    const newcomer = world.host("web2");
+    expect(await newcomer.tag()).toBe("v1.0.0");
+    expect(newcomer.log.at("warn")).toEqual(["upstream registry failed; serving stale cache"]);
+    await world.clock.advance(ttlMs);
+    world.upstream.callMs = 5000;
+    const asking = web1.tag();
+    await world.clock.advance(1000);
+    const another = world.host("web3");
+    expect(await another.tag()).toBe("v1.0.0");
+    expect(another.log.at("warn")).toEqual(["upstream registry failed; serving stale cache"]);
+    await world.clock.advance(4000);
+    expect(await asking).toBe("v1.0.0");
+  });
+
+  test("fails everybody once the last answer is too old, still with one call a window", async () => {
+    const world = new World();
+    const [web1, web2] = [world.host("web1"), world.host("web2")];
+    await web1.tag();
+    await web2.tag();
+    world.upstream.failure = away;
+    for (let ms = 0; ms < staleMaxMs; ms += 10_000) {
+      await world.clock.advance(10_000);
+      expect([await web1.tag(), await web2.tag()]).toEqual(["v1.0.0", "v1.0.0"]);
+    }
+    const before = world.asked;
+    await world.clock.advance(10_000);
+    for (const host of [web1, web2]) {
+      await expect(host.tag()).rejects.toMatchObject({
+        code: "network-unreachable",
+        message: "no route to the registry; the last answer is 10m10s old, too old to be served",
+        hint: "see the cable",
+      });
+    }
+    expect(world.asked - before).toBeLessThanOrEqual(1);
+    world.upstream.failure = null;
+    await world.clock.advance(ttlMs);
+    expect([await web1.tag(), await web2.tag()]).toEqual(["v1.0.0", "v1.0.0"]);
+  });
+
+  test("from the first call on fails everybody with its own error, once a window", async () => {
+    const world = new World();
+    world.upstream.failure = away;
+    const [web1, web2] = [world.host("web1"), world.host("web2")];
+    expect(await web1.registry.latest(c).catch((error: unknown) => error)).toBe(away);
+    await expect(web2.tag()).rejects.toMatchObject({
+      code: away.code,
+      message: away.message,
+      hint: away.hint ?? "",
+    });
+    expect(world.asked).toBe(1);
+    await world.clock.advance(ttlMs);
+    await expect(web2.tag()).rejects.toBe(away);
+    expect(world.asked).toBe(2);
+  });
+
+  test("asking for patience gets it from all", async () => {
+    const world = new World();
+    const [web1, web2] = [world.host("web1"), world.host("web2")];
+    world.upstream.failure = new DewyError("rate-limited", "not now", { retryAfterMs: 300_000 });
+    await web1.tag().catch(() => undefined);
+    await world.clock.advance(100_000);
+    await expect(web2.tag()).rejects.toMatchObject({ code: "rate-limited", retryAfterMs: 200_000 });
+    await world.clock.advance(199_999);
+    await web1.tag().catch(() => undefined);
+    expect(world.asked).toBe(1);
+    world.upstream.failure = null;
+    await world.clock.advance(1);
+    expect(await web1.tag()).toBe("v1.0.0");
+  });
+
+  test("on a stop is no failure: the signal's reason comes through", async () => {
+    const world = new World();
+    const stop = new AbortController();
+    world.upstream.onCall = () => stop.abort(new Error("told to stop"));
+    const { registry, log } = world.host("web1");
+    await expect(registry.latest(stop)).rejects.toThrow("told to stop");
+    expect(log.at("warn")).toEqual([]);
+    expect(JSON.parse(world.cache.textOf(key) ?? "")).toMatchObject({ failure: null });
+  });
+});
+
+describe("a shared cache that fails", () => {
+  const troubles = ["fails", "hangs"] as const;
+
+  test.each(troubles)(
+    "(%s) leaves each host to ask for itself, told once, and is found again",
+    async (trouble) => {
+      const world = new World();
+      const web1 = world.host("web1");
+      await web1.tag();
+      world.cache.trouble = { get: trouble, compareAndSwap: trouble };
+      world.upstream.release = releaseOf("v1.1.0");
+      const tags: (string | null)[] = [];
+      for (let tick = 0; tick < 9; tick++) {
+        tags.push(await passing(world, web1.tag()));
+        await world.clock.advance(10_000);
+      }
+      expect(tags[0]).toBe("v1.0.0");
+      expect(tags.at(-1)).toBe("v1.1.0");
+      const [, ...alone] = world.upstream.calls;
+      expect(alone.length).toBeGreaterThanOrEqual(2);
+      for (const [n, atMs] of alone.entries())
+        expect(atMs - (world.upstream.calls[n] ?? 0)).toBeGreaterThanOrEqual(ttlMs);
+      expect(web1.log.at("warn")).toEqual(["Shared cache failed; asking the registry from here"]);
+      world.cache.trouble = {};
+      expect(await web1.tag()).toBe("v1.1.0");
+      expect(web1.log.at("info")).toContain("Shared cache answers again");
+    },
+  );
+
+  test("from the start is no reason to wait", async () => {
+    const world = new World();
+    world.cache.trouble = { get: "fails" };
+    expect(await world.host("web1").tag()).toBe("v1.0.0");
+  });
+
+  test("makes a fleet ask spread over a window, each host once in it", async () => {
+    const world = new World();
+    const hosts = Array.from({ length: 100 }, (_, n) => world.host(`web${n}`));
+    for (const host of hosts) await host.tag();
+    await world.clock.advance(1);
+    world.cache.trouble = { get: "fails" };
+    const perSecond: number[] = [];
+    for (let second = 0; second < 60; second++) {
+      const before = world.asked;
+      for (const host of hosts) await host.tag();
+      perSecond.push(world.asked - before);
+      await world.clock.advance(1000);
+    }
+    expect(world.asked - 1).toBeWithin(hosts.length - 2, hosts.length + 1);
+    expect(perSecond.slice(0, 30)).toEqual(Array.from({ length: 30 }, () => 0));
+    expect(Math.max(...perSecond)).toBeLessThan(12);
+  });
+
+  test("together with the registry serves the last answer, and fails once that is too old", async () => {
+    const world = new World();
+    const web1 = world.host("web1");
+    await web1.tag();
+    world.cache.trouble = { get: "fails" };
+    world.upstream.failure = away;
+    for (let ms = 0; ms < staleMaxMs; ms += 10_000) {
+      await world.clock.advance(10_000);
+      expect(await web1.tag()).toBe("v1.0.0");
+    }
+    await world.clock.advance(10_000);
+    await expect(web1.tag()).rejects.toMatchObject({ code: "network-unreachable" });
+    expect(web1.log.at("warn").filter((text) => text.startsWith("Shared cache"))).toHaveLength(1);
+    expect(world.asked).toBeLessThanOrEqual(1 + staleMaxMs / ttlMs + 1);
+  });
+
+  test("does not make a host go back to the older answer that is still in it", async () => {
+    const world = new World();
+    const [web1, web2] = [world.host("web1"), world.host("web2")];
+    await web1.tag();
+    await web2.tag();
+    world.cache.trouble = { get: "fails" };
+    world.upstream.release = releaseOf("v1.1.0");
+    await world.clock.advance(ttlMs);
+    expect(await web1.tag()).toBe("v1.0.0");
+    await world.clock.advance(ttlMs);
+    expect(await web1.tag()).toBe("v1.1.0");
+    world.cache.trouble = {};
+    world.upstream.callMs = 5000;
+    const refreshing = web2.tag();
+    await world.clock.advance(100);
+    expect(await web1.tag()).toBe("v1.1.0");
+    await world.clock.advance(5000);
+    expect(await refreshing).toBe("v1.1.0");
+  });
+
+  test("for writes alone serves what others write, and asks once a window for what they don't", async () => {
+    const world = new World();
+    const [writer, reader] = [world.host("web1"), world.host("web2")];
+    await writer.tag();
+    const readOnly = async () => {
+      world.cache.trouble = { compareAndSwap: "fails" };
+      const tag = await reader.tag();
+      world.cache.trouble = {};
+      return tag;
+    };
+    for (let tick = 0; tick < 12; tick++) {
+      await world.clock.advance(10_000);
+      expect(await readOnly()).toBe("v1.0.0");
+    }
+    const alone = world.asked - 1;
+    expect(alone).toBeWithin(2, 5);
+    expect(reader.log.at("warn")).toEqual(["Shared cache failed; asking the registry from here"]);
+    world.upstream.release = releaseOf("v1.1.0");
+    expect(await writer.tag()).toBe("v1.1.0");
+    expect(await readOnly()).toBe("v1.1.0");
+  });
+
+  test("that loses the answer to a claim does not make the fleet lose the window", async () => {
+    const world = new World();
+    const [web1, web2] = [world.host("web1"), world.host("web2")];
+    await web1.tag();
+    await web2.tag();
+    await world.clock.advance(ttlMs);
+    world.cache.trouble = { compareAndSwap: "lost" };
+    await web1.tag();
+    world.cache.trouble = {};
+    world.upstream.release = releaseOf("v1.1.0");
+    await world.clock.advance(10_000);
+    expect([await web2.tag(), await web1.tag(), await web2.tag()]).toEqual(["v1.0.0", "v1.1.0", "v1.1.0"]);
+    expect(world.asked).toBe(2);
+  });
+
+  test("is not served from on a stop while the host asks for itself", async () => {
+    const world = new World();
+    const { registry, log } = world.host("web1");
+    await registry.latest(c);
+    world.cache.trouble = { get: "fails" };
+    await registry.latest(c);
+    await world.clock.advance(3 * ttlMs);
+    const stop = new AbortController();
+    world.upstream.onCall = () => stop.abort(new Error("told to stop"));
+    await expect(registry.latest(stop)).rejects.toThrow("told to stop");
+    expect(log.at("warn")).toEqual(["Shared cache failed; asking the registry from here"]);
+  });
+
+  test("on a stop is no failure", async () => {
+    const world = new World();
+    const { registry, log } = world.host("web1");
+    world.cache.trouble = { get: "hangs" };
+    const stop = new AbortController();
+    const stopped = registry.latest(stop).catch((error: unknown) => error);
+    await world.clock.advance(100);
+    stop.abort(new Error("told to stop"));
+    expect(await stopped).toEqual(new Error("told to stop"));
+    await expect(registry.latest(stop)).rejects.toThrow("told to stop");
+    expect(log.at("warn")).toEqual([]);
+    expect(world.asked).toBe(0);
+  });
+});
