@@ -1,6 +1,7 @@
-import { type CommandName, commandSpec, commands, environment, exitCodes } from "./commands.ts";
+import { type CommandName, commandSpec, commands, exitCodes } from "./commands.ts";
 import type { FlagSpec } from "./flag-groups/spec.ts";
 import { flags, flagsOf } from "./flags.ts";
+import { environment } from "./variables.ts";
 
 const widest = 100;
 const narrowest = 60;

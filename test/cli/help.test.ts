@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { commandNames, commands, environment } from "../../src/cli/commands.ts";
+import { commandNames, commands } from "../../src/cli/commands.ts";
 import type { FlagSpec } from "../../src/cli/flag-groups/spec.ts";
 import { flags, flagsOf } from "../../src/cli/flags.ts";
+import { environment } from "../../src/cli/variables.ts";
 import { dewy } from "./support.ts";
 
 const help = async (argv: string[], columns?: number) => {

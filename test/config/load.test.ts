@@ -151,7 +151,10 @@ describe("wrong values, each with what would be right", () => {
       ["--slot", "+blue"],
       '--slot "+blue" cannot be build metadata; write what stands behind the + of the tag: blue for v1.2.3+blue',
     ],
-    [["--cache", "disk"], '--cache "disk" is not a URL; write for example file or memory'],
+    [
+      ["--cache", "disk"],
+      '--cache "disk" is not a URL; write for example file, memory or s3://region/bucket/prefix',
+    ],
     [
       ["--notifier", "slack:a/s3cret"],
       '--notifier "slack:a/…" is not a URL; write for example slack://channel',

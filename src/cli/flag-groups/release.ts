@@ -7,7 +7,7 @@ export const releaseFlags = [
     commands: deploying,
     required: true,
     group: "Release",
-    help: "Where releases are published: ghr://owner/repo, s3://region/bucket/prefix, gs://bucket/prefix, grpc://host:port, file:///dir; for container img://host/name",
+    help: "Where releases are published: ghr://owner/repo, s3://, gs://, grpc://, file://; for container img://host/name",
   },
   {
     name: "calver",
@@ -32,7 +32,7 @@ export const releaseFlags = [
     commands: deploying,
     default: "file",
     group: "Release",
-    help: "Where downloads are kept: file, memory; with other hosts: s3://region/bucket/prefix, gs://bucket/prefix, redis://host, consul://host:port/prefix",
+    help: "Where downloads are kept: file, memory; with other hosts: s3://, gs://, redis://, consul://",
   },
   {
     name: "max-artifact-size",
