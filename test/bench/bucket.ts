@@ -55,12 +55,15 @@ async function measure(bucketUrl: string): Promise<void> {
   const tick = async (name: string, work: () => Promise<string | undefined>) => {
     reset();
     const began = performance.now();
+    const usedBefore = process.cpuUsage();
     const tag = await work();
+    const used = process.cpuUsage(usedBefore);
+    const cpuMs = ((used.user + used.system) / 1000).toFixed(0);
     const ms = (performance.now() - began).toFixed(0);
     const peakMiB = ((memoryKiB(process.pid, "VmHWM") - idleKiB) / 1024).toFixed(1);
     const { lists, entries, heads } = counts;
     console.log(
-      `${name}: ${tag}, ${lists} list pages (${entries} entries), ${heads} heads, ${ms} ms, peak +${peakMiB} MiB`,
+      `${name}: ${tag}, ${lists} list pages (${entries} entries), ${heads} heads, ${ms} ms, ${cpuMs} ms CPU, peak +${peakMiB} MiB`,
     );
   };
   const latest = async () => (await registry.latest(c)).release?.tag;
