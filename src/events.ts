@@ -85,6 +85,7 @@ export const records = {
   answersShared: "Registry result cache enabled",
   answerRefreshed: "Registry result refreshed from upstream",
   answerStale: "upstream registry failed; serving stale cache",
+  staysHere: "Artifact stays on this host: Consul is no blob store",
   waitingForDownload: "Waiting for another host's download",
   runFailed: "Dewy run failure",
   proxyStarting: "Starting built-in reverse proxy",

@@ -1,12 +1,12 @@
 import { rmSync } from "node:fs";
 import { extractArchive } from "../artifact/extract/extract.ts";
 import { records } from "../events.ts";
-import { artifactKey, type DeployableRelease, type PlacedRelease } from "../release/release.ts";
+import type { DeployableRelease, PlacedRelease } from "../release/release.ts";
 import { type Call, withDeadline } from "../util/async.ts";
 import type { Activator } from "./activator.ts";
 import type { Activation, Delivery, DeliverySteps, ObtainedRelease, PlacedReleases } from "./delivery.ts";
 import { type HousekeepingDeps, mirrorCurrent, tidyUp } from "./housekeeping.ts";
-import { type ObtainDeps, type ObtainedArtifact, obtainArtifact } from "./obtain.ts";
+import { forgetArtifact, type ObtainDeps, type ObtainedArtifact, obtainArtifact } from "./obtain.ts";
 import { placedByOriginal } from "./takeover.ts";
 
 export interface ArchiveDeps extends ObtainDeps, HousekeepingDeps {
@@ -69,8 +69,8 @@ export class ArchiveDelivery implements Delivery {
     };
   }
 
-  async forget({ tag, artifact }: DeployableRelease, c: Call): Promise<void> {
-    await this.deps.cache.delete(artifactKey(tag, artifact.name), c).catch(() => undefined);
+  forget(release: DeployableRelease, c: Call): Promise<void> {
+    return forgetArtifact(release, this.deps, c);
   }
 
   restart(c: Call): Promise<void> {

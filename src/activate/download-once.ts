@@ -70,7 +70,9 @@ export async function downloadOnce(wanted: Wanted, deps: OnceDeps, c: Call): Pro
     return { digest: again.digest, fromCache: true };
   }
   const digest = await wanted.download(c);
-  await lease.end((await wanted.share(digest, c)) ? "done" : "unshared");
+  // A cache that failed a moment ago is not waited for again.
+  const shared = again.kind !== "down" && (await wanted.share(digest, c));
+  await lease.end(shared ? "done" : "unshared");
   return { digest, fromCache: false };
 }
 

@@ -1,13 +1,14 @@
 import { join } from "node:path";
 import type { Cache } from "../cache/cache.ts";
 import { currentKey } from "../cache/key.ts";
-import { pruneToSize } from "../cache/prune.ts";
+import { pruneLeases, pruneToSize } from "../cache/prune.ts";
 import { messageOf } from "../errors.ts";
 import { records } from "../events.ts";
 import type { Log } from "../log.ts";
 import { artifactKey, type PlacedRelease, parseArtifactKey } from "../release/release.ts";
 import { type Call, withDeadline } from "../util/async.ts";
 import { writeFileAtomic } from "../util/fs.ts";
+import type { Clock } from "../util/time.ts";
 import type { PlacedReleases } from "./delivery.ts";
 import { type ReleaseDirectory, toPrune } from "./release-dir.ts";
 
@@ -21,10 +22,13 @@ export interface HousekeepingDeps {
   readonly maxCacheBytes: number | null;
   readonly cacheDir: string;
   readonly keep: number;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
 const pruneDeadlineMs = 60_000;
+/** A lease that nobody renewed for so long is nobody's, whatever the clocks say. */
+const leaseAgeMs = 24 * 3_600_000;
 
 /** After a deploy: old releases and their artifacts go; answers those that are left. Never fails a deploy. */
 export async function tidyUp(
@@ -78,11 +82,13 @@ async function pruneCache(placed: PlacedReleases, deps: HousekeepingDeps, c: Cal
 
 /** `max-size=`: the oldest artifacts go, whichever host put them there; never what this one runs. */
 async function keepWithinLimit({ current }: PlacedReleases, deps: HousekeepingDeps, c: Call): Promise<void> {
-  const { cache, shared, maxCacheBytes, log } = deps;
-  if (maxCacheBytes === null) return;
+  const { cache, shared, maxCacheBytes, clock, log } = deps;
   const kept = new Set(current === null ? [] : [artifactKey(current.tag, current.artifact)]);
+  const call = withDeadline(c, pruneDeadlineMs);
   try {
-    const removed = await pruneToSize(shared ?? cache, maxCacheBytes, kept, withDeadline(c, pruneDeadlineMs));
+    if (shared !== null) await pruneLeases(shared, new Date(clock.now().getTime() - leaseAgeMs), call);
+    if (maxCacheBytes === null) return;
+    const removed = await pruneToSize(shared ?? cache, maxCacheBytes, kept, call);
     if (removed.length > 0) log.info("Old artifacts removed from the cache", { count: removed.length });
   } catch (error) {
     c.signal.throwIfAborted();

@@ -12,7 +12,7 @@ import { artifactKey, type DeployableRelease, type Digest } from "../release/rel
 import type { ArtifactSource } from "../release/source.ts";
 import { type Call, withDeadline } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
-import { type Arrived, downloadOnce, type Taken } from "./download-once.ts";
+import { type Arrived, downloadOnce, type Taken, type Wanted } from "./download-once.ts";
 
 /** An artifact's checked bytes on this host's disk, until it is disposed of. */
 export interface ObtainedArtifact extends Disposable {
@@ -34,11 +34,29 @@ export interface ObtainDeps {
   readonly maxArtifactBytes: number;
 }
 
+/** What lies in the caches under this release's names is not to be had from them again. A cache that fails is none. */
+export async function forgetArtifact(
+  release: DeployableRelease,
+  { cache, shared }: Pick<ObtainDeps, "cache" | "shared">,
+  c: Call,
+): Promise<void> {
+  const key = artifactKey(release.tag, release.artifact.name);
+  const keys = [key, sharedKeyOf(release, false)];
+  const gone = keys.flatMap((each) =>
+    [cache, shared].map((from) => from?.delete(each, withDeadline(c, 10_000))),
+  );
+  await Promise.allSettled(gone);
+  c.signal.throwIfAborted();
+}
+
 /** What is wanted, and where it is to be put. */
 interface Order {
   readonly release: DeployableRelease;
   readonly expected: readonly ExpectedDigest[];
+  /** In this host's cache. */
   readonly key: string;
+  /** In the shared one. */
+  readonly sharedKey: string;
   readonly path: string;
 }
 
@@ -59,7 +77,7 @@ export async function obtainArtifact(
   deps: ObtainDeps,
   c: Call,
 ): Promise<ObtainedArtifact> {
-  const { cache, shared, source, tmpDir } = deps;
+  const { cache, source, tmpDir } = deps;
   const key = artifactKey(release.tag, release.artifact.name);
   // The name keeps its suffix: it tells the archive's format.
   const path = join(tmpDir, `artifact${archiveSuffixOf(release.artifact.name)}`);
@@ -72,30 +90,32 @@ export async function obtainArtifact(
     [Symbol.dispose]: () => rmSync(path, { force: true }),
   });
   const expected = await expectedDigests(release, source, withDeadline(c, lookupDeadlineMs));
-  const order = { release, expected, key, path };
-  const own = await take(cache, order, deps, c);
+  const order = { release, expected, key, sharedKey: sharedKeyOf(release, expected.length > 0), path };
+  const own = await take(cache, key, order, deps, c);
   if (own.kind === "hit") return obtained({ digest: own.digest, fromCache: true });
-  const arrived =
-    shared === null
-      ? { digest: await download(order, deps, c), fromCache: false }
-      : await obtainShared(shared, order, deps, c);
-  if (await put(cache, order, arrived.digest, deps, c)) deps.log.info(records.cached, { cache_key: key });
+  const arrived = await arrive(order, deps, c);
+  if (await put(cache, key, order, arrived.digest, deps, c))
+    deps.log.info(records.cached, { cache_key: key });
   return obtained(arrived);
 }
 
-function obtainShared(shared: Cache, order: Order, deps: ObtainDeps, c: Call): Promise<Arrived> {
-  return downloadOnce(
-    {
-      key: order.key,
-      take: (call) => take(shared, order, deps, call),
-      download: (call) => download(order, deps, call),
-      async share(digest, call) {
-        return (await put(shared, order, digest, deps, call)) && (await isIn(shared, order.key, call));
-      },
-    },
-    { ...deps, shared, owner: hostname(), random: Math.random },
-    c,
-  );
+async function arrive(order: Order, deps: ObtainDeps, c: Call): Promise<Arrived> {
+  const { shared } = deps;
+  const { sizeBytes } = order.release.artifact;
+  if (shared === null) return { digest: await download(order, deps, c), fromCache: false };
+  const wanted: Wanted = {
+    key: order.sharedKey,
+    take: (call) => take(shared, order.sharedKey, order, deps, call),
+    download: (call) => download(order, deps, call),
+    share: (digest, call) => put(shared, order.sharedKey, order, digest, deps, call),
+  };
+  if (sizeBytes !== null && sizeBytes > shared.maxFileBytes) {
+    // Nobody can have shared it, so there is nobody to wait for. The cache says why it does not keep it.
+    const digest = await wanted.download(c);
+    await wanted.share(digest, c);
+    return { digest, fromCache: false };
+  }
+  return downloadOnce(wanted, { ...deps, shared, owner: hostname(), random: Math.random }, c);
 }
 
 async function download(order: Order, deps: ObtainDeps, c: Call): Promise<Digest> {
@@ -106,8 +126,8 @@ async function download(order: Order, deps: ObtainDeps, c: Call): Promise<Digest
 }
 
 /** Only what is not the published bytes is removed from a cache; one that can't be reached may hold good ones. */
-async function take(cache: Cache, order: Order, deps: ObtainDeps, c: Call): Promise<Taken> {
-  const { release, expected, key, path } = order;
+async function take(cache: Cache, key: string, order: Order, deps: ObtainDeps, c: Call): Promise<Taken> {
+  const { release, expected, path } = order;
   const { artifact } = release;
   try {
     const digest = await cache.fetchFile(
@@ -134,15 +154,15 @@ async function take(cache: Cache, order: Order, deps: ObtainDeps, c: Call): Prom
 /** false: it is not in the cache, which is no failure. */
 async function put(
   cache: Cache,
-  { key, path }: Order,
+  key: string,
+  { path }: Order,
   digest: Digest,
   deps: ObtainDeps,
   c: Call,
 ): Promise<boolean> {
   try {
     const limitMs = deadlineMs(cache, statSync(path).size, deps);
-    await cache.putFile(key, { path, digest }, withDeadline(c, limitMs));
-    return true;
+    return await cache.putFile(key, { path, digest }, withDeadline(c, limitMs));
   } catch (error) {
     c.signal.throwIfAborted();
     deps.log.warn("Artifact not cached", { cache_key: key, error: messageOf(error) });
@@ -156,15 +176,13 @@ function deadlineMs(cache: Cache, sizeBytes: number | null, { shared }: ObtainDe
   return least + (sizeBytes === null ? ofUnknownSize : sizeBytes / bytesPerMs);
 }
 
-/** A cache keeps what is too large for it to itself. */
-async function isIn(cache: Cache, key: string, c: Call): Promise<boolean> {
-  try {
-    for await (const entry of cache.list(key, withDeadline(c, lookupDeadlineMs))) {
-      if (entry.key === key) return true;
-    }
-    return false;
-  } catch {
-    c.signal.throwIfAborted();
-    return false;
-  }
+/**
+ * Where nobody published what the bytes must be, the name alone would let one app take another's for its own, and a
+ * tag published again its old bytes: such an artifact's key says where it comes from, too.
+ */
+export function sharedKeyOf({ tag, artifact }: DeployableRelease, isVerifiable: boolean): string {
+  const key = artifactKey(tag, artifact.name);
+  if (isVerifiable) return key;
+  const origin = JSON.stringify([artifact.url, artifact.revision]);
+  return `${key}@${new Bun.CryptoHasher("sha256").update(origin).digest("hex").slice(0, 16)}`;
 }

@@ -77,7 +77,7 @@ export class Agent {
       if (first || outcome.kind === "deployed") this.deps.onQuiet();
       // A registry that asked for patience, or that is failing, is asked no sooner than it may be.
       const patienceMs = outcome.kind === "failed" ? (outcome.failure.retryAfterMs ?? 0) : 0;
-      const pauseMs = Math.max(this.#ownPauseMs(), this.deps.registry.minIntervalMs(), patienceMs);
+      const pauseMs = Math.max(this.#ownPauseMs(), patienceMs);
       await this.deps.clock.sleep(pauseMs, c.signal);
     }
   }
@@ -200,7 +200,8 @@ export class Agent {
   }
 
   #ownPauseMs(): number {
-    const { intervalMs, phase, clock } = this.deps;
+    const { registry, phase, clock } = this.deps;
+    const intervalMs = Math.max(this.deps.intervalMs, registry.minIntervalMs());
     return phase === null ? intervalMs : pauseUntilNextCheck(clock.now().getTime(), intervalMs, phase);
   }
 

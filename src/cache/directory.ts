@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DewyError, messageOf } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { removePartials, writeFileAtomic } from "../util/fs.ts";
+import { writeFileAtomic } from "../util/fs.ts";
 
 /** Names the working directory whose agent uses a cache directory. */
 const ownerFile = ".dewy-root";
@@ -17,7 +17,6 @@ export function prepareCacheDirectory(given: string | null, root: string, log: L
   try {
     // A given directory that is there keeps its mode.
     mkdirSync(wanted, { recursive: true, mode: 0o755 });
-    removePartials(wanted);
     claim(wanted, root);
     return wanted;
   } catch (error) {

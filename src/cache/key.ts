@@ -1,7 +1,7 @@
 /** The cache key that names what runs here, mirrored for the Go original. */
 export const currentKey = "current";
 
-const leasePrefix = "dewy-lease/";
+export const leasePrefix = "dewy-lease/";
 
 /** The cache key of a lease on what is to come under another one. */
 export function leaseKeyOf(key: string): string {

@@ -1,7 +1,7 @@
 import { parseArtifactKey } from "../release/release.ts";
 import type { Call } from "../util/async.ts";
 import type { Cache, CacheEntry } from "./cache.ts";
-import { isLeaseKey } from "./key.ts";
+import { isLeaseKey, leasePrefix } from "./key.ts";
 
 /**
  * Removes the oldest artifacts until those left have at most `maxBytes` together; answers the removed keys. What
@@ -30,11 +30,23 @@ function surplusOf(
 ): CacheEntry[] {
   let held = artifacts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const oldestFirst = artifacts
-    .filter(({ key }) => !kept.has(key))
+    .filter(({ key }) => !isKept(key, kept))
     .toSorted((one, other) => one.updatedAt.getTime() - other.updatedAt.getTime());
   return oldestFirst.filter(({ sizeBytes }) => {
     if (held <= maxBytes) return false;
     held -= sizeBytes;
     return true;
   });
+}
+
+/** A key may say after an `@` where its artifact comes from. */
+function isKept(key: string, kept: ReadonlySet<string>): boolean {
+  return kept.has(key) || [...kept].some((each) => key.startsWith(`${each}@`));
+}
+
+/** Removes what hosts that died or gave up left of their leases. */
+export async function pruneLeases(cache: Cache, olderThan: Date, c: Call): Promise<void> {
+  for await (const { key, updatedAt } of cache.list(leasePrefix, c)) {
+    if (updatedAt < olderThan) await cache.delete(key, c);
+  }
 }

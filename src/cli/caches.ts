@@ -51,7 +51,7 @@ export function shareAnswers(
     upstream,
     answers,
     {
-      scope: shareScope({ ...config, platform: drivers.platform, env }),
+      scope: shareScope({ ...config, platform: drivers.platform, host: hostname(), env }),
       ttlMs: registryTtlMs,
       staleMaxMs: registryStaleMaxMs,
       owner: `${hostname()}/${process.pid}/${randomUUID()}`,

@@ -1,7 +1,6 @@
 import { existsSync, mkdirSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DewyError, toDewyError } from "../errors.ts";
-import { removePartials } from "../util/fs.ts";
 
 /** The names under an agent's working directory. */
 export interface Layout {
@@ -47,7 +46,6 @@ export function prepareLayout(given: string): Layout {
   try {
     if (!statSync(root).isDirectory()) throw new DewyError("config-invalid", `${root} is not a directory`);
     mkdirSync(join(root, ".dewy"), { recursive: true, mode: 0o755 });
-    removePartials(join(root, ".dewy"));
   } catch (error) {
     throw toDewyError(error, `use ${root} as working directory`);
   }

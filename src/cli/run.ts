@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { dirname } from "node:path";
 import { Agent, type AgentDeps } from "../agent/agent.ts";
 import { Announcer } from "../agent/announce.ts";
 import type { DeployStep } from "../agent/deploy.ts";
@@ -17,6 +18,7 @@ import { thisPlatform } from "../release/platform.ts";
 import type { Call } from "../util/async.ts";
 import { isWritable } from "../util/libc.ts";
 import { releaseIdleMemory } from "../util/memory.ts";
+import { removePartials } from "../util/partial.ts";
 import { systemClock } from "../util/time.ts";
 import { build } from "../version.ts";
 import { prepareLayout } from "./layout.ts";
@@ -90,6 +92,7 @@ async function openAgent(
   const { env } = options;
   const clock = systemClock;
   const layout = prepareLayout(config.root);
+  await removePartials(dirname(layout.state));
   open.use(
     acquireLock(
       layout.lock,
@@ -97,7 +100,8 @@ async function openAgent(
     ),
   );
   const http = new HttpClient({ clock, log, userAgent: `dewy/${build.version}`, env });
-  const drivers: DriverDeps = { platform: thisPlatform(), http, clock, log, env };
+  const { governor } = http;
+  const drivers: DriverDeps = { platform: thisPlatform(), http, governor, clock, log, env };
   const { file: state, fresh } = StateFile.open(layout.state, log);
   const announcer = new Announcer(open.use(await openNotifiers(config.notifiers, drivers)), log);
   const currentTag = () => state.state.current?.tag ?? null;

@@ -2,6 +2,8 @@ import { fileURLToPath } from "node:url";
 import type { Cache } from "../cache/cache.ts";
 import { type CacheSettings, cacheSettings, limitParams, sharedParams } from "../cache/options.ts";
 import { DewyError } from "../errors.ts";
+import { records } from "../events.ts";
+import { Governor } from "../http/governor.ts";
 import { duration, readQueries, readQuery } from "../util/query.ts";
 import { type DriverDeps, type Drivers, driverOf, type Environment } from "./driver.ts";
 import { bucketStores, type StoreDriver } from "./stores.ts";
@@ -91,7 +93,7 @@ const redis = async (): Promise<CacheDriver> => {
     return shared(cacheSettings(query), async (deps) => {
       const { openRedisKeyValue } = await import("../cache/redis/key-value.ts");
       const { openChunkedCache } = await import("../cache/chunked/cache.ts");
-      return openChunkedCache(openRedisKeyValue(options, { ...deps, governor: deps.http.governor }), deps);
+      return openChunkedCache(openRedisKeyValue(options, deps), deps);
     });
   };
 };
@@ -104,7 +106,9 @@ const consul = async (): Promise<CacheDriver> => {
     return shared(cacheSettings(query), async (deps) => {
       const { openConsulKeyValue } = await import("../cache/consul/key-value.ts");
       const { openChunkedCache } = await import("../cache/chunked/cache.ts");
-      return openChunkedCache(openConsulKeyValue(options, deps), deps, options);
+      const sizeBytes = options.maxArtifactBytes;
+      const maxFile = { sizeBytes, record: records.staysHere };
+      return openChunkedCache(openConsulKeyValue(options, deps), deps, { maxFile });
     });
   };
 };
@@ -132,7 +136,8 @@ function shared(settings: CacheSettings, open: (deps: DriverDeps) => Promise<Cac
     isShared: true,
     async open(directory, deps) {
       const own = await openOwn(directory, deps);
-      const others = await open(deps);
+      // A cache that is left alone for a while must not keep a registry at the same address from being asked.
+      const others = await open({ ...deps, governor: new Governor(deps) });
       return { own, shared: others, answers: others };
     },
   };

@@ -1,8 +1,8 @@
 import { DewyError } from "../errors.ts";
 import type { HttpClient } from "../http/client.ts";
+import type { Governor } from "../http/governor.ts";
 import type { Log } from "../log.ts";
 import type { Platform } from "../release/platform.ts";
-import type { StoreDeps } from "../store/store.ts";
 import type { Clock } from "../util/time.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -11,6 +11,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export interface DriverDeps {
   readonly platform: Platform;
   readonly http: HttpClient;
+  /** Of the clients that make their requests themselves. */
+  readonly governor: Governor;
   readonly clock: Clock;
   readonly log: Log;
   readonly env: Environment;
@@ -35,8 +37,4 @@ export async function driverOf<T>(flag: string, drivers: Drivers<T>, url: string
 
 export function schemeOf(url: string): string {
   return new URL(url).protocol.slice(0, -1);
-}
-
-export function storeDeps({ http, clock, log, env }: DriverDeps): StoreDeps {
-  return { governor: http.governor, clock, log, env };
 }

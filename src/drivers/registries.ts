@@ -59,9 +59,8 @@ const grpc = async (): Promise<RegistryDriver<OpenRegistry>> => {
     const options = parseGrpcUrl(url, host);
     return async (deps) => {
       const { openGrpcRegistry } = await import("../registry/grpc/registry.ts");
-      const { governor } = deps.http;
       const userAgent = `dewy/${build.version}`;
-      const registry = openGrpcRegistry(options, { ...deps, governor, userAgent, artifactSchemes });
+      const registry = openGrpcRegistry(options, { ...deps, userAgent, artifactSchemes });
       return { registry, source: openArtifactSource(deps) };
     };
   };

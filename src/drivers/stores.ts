@@ -1,6 +1,6 @@
 import type { ObjectStore } from "../store/store.ts";
 import { type QuerySpec, type QueryValues, readQueries, readQuery } from "../util/query.ts";
-import { type DriverDeps, type Drivers, storeDeps } from "./driver.ts";
+import type { DriverDeps, Drivers } from "./driver.ts";
 
 /** Reads a store's URL, whose query holds parameters of the store's user too; opens it later. */
 export interface StoreDriver {
@@ -19,7 +19,7 @@ export const bucketStores = {
         const [own, query] = readQueries(url, s3Params, others);
         const options = readS3Url(url, own);
         const open = async (deps: DriverDeps) =>
-          (await import("../store/s3/store.ts")).openS3Store(options, storeDeps(deps));
+          (await import("../store/s3/store.ts")).openS3Store(options, deps);
         return { query, open };
       },
     };
@@ -31,7 +31,7 @@ export const bucketStores = {
         const [own, query] = readQueries(url, gcsParams, others);
         const options = readGcsUrl(url, own);
         const open = async (deps: DriverDeps) =>
-          (await import("../store/gcs/store.ts")).openGcsStore(options, storeDeps(deps));
+          (await import("../store/gcs/store.ts")).openGcsStore(options, deps);
         return { query, open };
       },
     };

@@ -49,6 +49,11 @@ export function isAnswerTooLarge(error: unknown): boolean {
 
 /** The whole body as text; `bad-answer` when it is longer than `maxBytes`. */
 export async function readText(body: HttpBody, maxBytes: number, doing: string): Promise<string> {
+  return (await readBytes(body, maxBytes, doing)).toString("utf8");
+}
+
+/** The whole body; `bad-answer` when it is longer than `maxBytes`. */
+export async function readBytes(body: HttpBody, maxBytes: number, doing: string): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of body) {
@@ -59,5 +64,5 @@ export async function readText(body: HttpBody, maxBytes: number, doing: string):
     }
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return Buffer.concat(chunks);
 }

@@ -4,7 +4,7 @@ import type { Log } from "../log.ts";
 import type { Call } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
 import { type HttpBody, httpBody, readText } from "./body.ts";
-import { explanation, networkError, silentError, slowError, withWait } from "./error.ts";
+import { explanation, isDeadline, networkError, silentError, slowError, withWait } from "./error.ts";
 import { Governor } from "./governor.ts";
 import { HttpMemory } from "./memory.ts";
 import { type Hop, isRedirect, nextHop } from "./redirect.ts";
@@ -166,6 +166,8 @@ export class HttpClient {
         this.governor.failed(origin, "network", failure.message);
         throw withWait(failure, this.governor.waitMs(origin));
       }
+      // The caller's patience was shorter than ours.
+      if (isDeadline(failure)) this.governor.failed(origin, "network", "no answer before a deadline");
       throw failure;
     }
   }

@@ -23,6 +23,12 @@ export function slowError(doing: string, limitMs: number): DewyError {
   return new DewyError("network-timeout", `${doing}: no whole answer within ${limitMs / 1000}s`);
 }
 
+/** Why a signal aborted: that somebody's time was up, not that anybody wanted an end. */
+export function isDeadline(reason: unknown): boolean {
+  if (reason instanceof DewyError) return reason.code === "network-timeout";
+  return reason instanceof Error && reason.name === "TimeoutError";
+}
+
 /** The same failure, saying also how long the origin will be left alone. */
 export function withWait(error: DewyError, waitMs: number): DewyError {
   const { code, message, hint, retryable } = error;

@@ -1,4 +1,5 @@
 import { DewyError, messageOf } from "../errors.ts";
+import { readBytes } from "../http/body.ts";
 import type { HttpAnswer, HttpClient } from "../http/client.ts";
 import { slowError } from "../http/error.ts";
 import { Watchdog } from "../http/watchdog.ts";
@@ -113,17 +114,4 @@ export function parseAnswer<T>(answer: ApiAnswer, doing: string, read: (json: un
         : `JSON of an unexpected shape (${messageOf(error)})`;
     throw new DewyError("bad-answer", `${doing}: ${answer.host} answered ${what}`);
   }
-}
-
-async function readBytes(body: AsyncIterable<Uint8Array>, maxBytes: number, doing: string) {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > maxBytes) {
-      throw new DewyError("bad-answer", `${doing}: the answer is larger than ${maxBytes} bytes`);
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }

@@ -4,12 +4,15 @@ import { DewyError, systemCode, toDewyError } from "../errors.ts";
 import type { Digest } from "../release/release.ts";
 import type { ResumePoint } from "../release/source.ts";
 import { abortable, type Call } from "../util/async.ts";
-import { FileChunks, openFile, pour, statFile, updatedAtOf, versionOf } from "./local/file.ts";
+import { exists, syncDirectory } from "../util/fs.ts";
+import { nameIfFree, tryLink } from "../util/link.ts";
+import { partialPath } from "../util/partial.ts";
+import { pour } from "../util/pour.ts";
+import { FileChunks, openFile, statFile, updatedAtOf, versionOf } from "./local/file.ts";
 import { listDirectory } from "./local/listing.ts";
 import { pathOfKey } from "./local/names.ts";
-import { partialBeside } from "./local/partial.ts";
 import { readSidecar } from "./local/sidecar.ts";
-import { copyDurable, exists, nameIfFree, removeQuietly, syncDirectory, tryLink } from "./local/transfer.ts";
+import { copyDurable, removeQuietly } from "./local/transfer.ts";
 import { LocalWriter, requireDirectory } from "./local/writer.ts";
 import type { ObjectEntry, ObjectStore, StoredInfo, StoredObject } from "./store.ts";
 
@@ -110,7 +113,7 @@ async function openObject(
 /** As a link where that can be had: it costs nothing, and nobody changes a stored file. */
 async function fetchObject(path: string, key: string, toPath: string, c: Call): Promise<Digest | null> {
   if ((await statFile(path)) === null) return null;
-  const partial = partialBeside(toPath);
+  const partial = partialPath(toPath);
   try {
     const digest = await takeCopy(path, partial, c);
     if (digest === null) return null;

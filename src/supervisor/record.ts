@@ -1,6 +1,6 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import * as v from "valibot";
-import { partialPath } from "../util/fs.ts";
+import { partialPath } from "../util/partial.ts";
 import { bootId } from "../util/procfs.ts";
 
 const generationSchema = v.object({

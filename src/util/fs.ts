@@ -1,15 +1,8 @@
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
-import { dirname, join } from "node:path";
+import { closeSync, constants, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { type FileHandle, lstat, open } from "node:fs/promises";
+import { dirname } from "node:path";
 import { systemCode } from "../errors.ts";
+import { partialPath } from "./partial.ts";
 
 /** Makes the names in a directory (creations, renames, removals) survive a power cut. */
 export function fsyncDirectory(path: string): void {
@@ -21,28 +14,27 @@ export function fsyncDirectory(path: string): void {
   }
 }
 
-/** Where to make a file that is to be renamed to `path`: a name nobody can have guessed and put a link at. */
-export function partialPath(path: string): string {
-  return join(dirname(path), `.partial-${process.pid}-${crypto.randomUUID()}`);
+/** The same without stopping the event loop. */
+export async function syncDirectory(path: string): Promise<void> {
+  await using directory = await open(path, constants.O_RDONLY);
+  await directory.sync();
 }
 
-/** Removes what writers that were killed left in a directory: nobody else ever would. */
-export function removePartials(directory: string): void {
-  try {
-    for (const name of readdirSync(directory)) {
-      const writer = /^\.partial-(\d+)-/.exec(name)?.[1];
-      if (writer !== undefined && !isRunning(Number(writer))) rmSync(join(directory, name), { force: true });
-    }
-  } catch {
-    // A directory that can't be read or written says so when it is used.
-  }
+const absent: ReadonlySet<string | undefined> = new Set(["ENOENT", "ENOTDIR", "ENAMETOOLONG", "ELOOP"]);
+
+/** Whether a system call failed because there is nothing of that name. */
+export function isAbsent(error: unknown): boolean {
+  return absent.has(systemCode(error));
 }
 
-function isRunning(pid: number): boolean {
+/** Whether the name is taken, be it by a link that leads nowhere. */
+export async function exists(path: string): Promise<boolean> {
   try {
-    return process.kill(pid, 0);
+    await lstat(path);
+    return true;
   } catch (error) {
-    return systemCode(error) !== "ESRCH";
+    if (isAbsent(error)) return false;
+    throw error;
   }
 }
 
@@ -74,4 +66,29 @@ export function writeFileAtomic(path: string, body: string | Uint8Array, mode = 
 export function writeAll(fd: number, bytes: Uint8Array): void {
   let offset = 0;
   while (offset < bytes.length) offset += writeSync(fd, bytes, offset, bytes.length - offset);
+}
+
+/** As writeAll, without stopping the event loop. */
+export async function writeWhole(
+  handle: Pick<FileHandle, "write">,
+  bytes: Uint8Array,
+  position = 0,
+): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += (await handle.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
+  }
+}
+
+/** Fills `into` from `position` on; false when the file ends before. `read(2)` may give less than it was asked for. */
+export async function readWhole(
+  handle: Pick<FileHandle, "read">,
+  into: Uint8Array,
+  position: number,
+): Promise<boolean> {
+  for (let done = 0; done < into.length; ) {
+    const { bytesRead } = await handle.read(into, done, into.length - done, position + done);
+    if (bytesRead === 0) return false;
+    done += bytesRead;
+  }
+  return true;
 }

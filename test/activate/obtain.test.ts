@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { obtainArtifact } from "../../src/activate/obtain.ts";
+import { forgetArtifact, obtainArtifact } from "../../src/activate/obtain.ts";
 import type { Cache } from "../../src/cache/cache.ts";
 import { DewyError } from "../../src/errors.ts";
 import type { DeployableRelease, Digest } from "../../src/release/release.ts";
@@ -27,6 +27,8 @@ async function obtain(host: AgentHost, changes: { cache?: Cache; shared?: Cache 
 }
 
 const leftovers = (host: AgentHost) => readdirSync(join(host.root, ".dewy/tmp"));
+
+const published = { digest: digestOf(good) };
 
 describe("an artifact", () => {
   test("is downloaded into the cache once, and comes from there then", async () => {
@@ -111,7 +113,7 @@ describe("an artifact", () => {
 describe("an artifact with a cache that hosts share", () => {
   test("is downloaded into that and this host's own", async () => {
     using host = new AgentHost();
-    host.registry.publish("v1.0.0", good);
+    host.registry.publish("v1.0.0", good, published);
     const shared = new FleetCache();
     using obtained = await obtain(host, { shared });
     expect(obtained).toMatchObject({ digest: digestOf(good), fromCache: false });
@@ -139,7 +141,7 @@ describe("an artifact with a cache that hosts share", () => {
 
   test.each<[string, Uint8Array, { digest?: Digest }]>([
     ["other bytes", archiveOf("evil"), { digest: digestOf(good) }],
-    ["another size", Buffer.from("of an earlier publication"), {}],
+    ["another size", Buffer.from("of an earlier publication"), published],
   ])("that has %s there is replaced there", async (_, bytes, about) => {
     using host = new AgentHost();
     host.registry.publish("v1.0.0", good, about);
@@ -164,7 +166,7 @@ describe("an artifact with a cache that hosts share", () => {
 
   test("is removed from no cache that can't be reached", async () => {
     using host = new AgentHost();
-    host.registry.publish("v1.0.0", good);
+    host.registry.publish("v1.0.0", good, published);
     const [cache, shared] = [new FleetCache(), new FleetCache()];
     for (const each of [cache, shared]) {
       each.write(key, good);
@@ -178,7 +180,7 @@ describe("an artifact with a cache that hosts share", () => {
 
   test("comes although that cache fails in every way", async () => {
     using host = new AgentHost();
-    host.registry.publish("v1.0.0", good);
+    host.registry.publish("v1.0.0", good, published);
     const shared = new FleetCache();
     shared.trouble = {
       get: "fails",
@@ -192,24 +194,74 @@ describe("an artifact with a cache that hosts share", () => {
     expect(host.log.at("warn")).toEqual(["Cached artifact not usable; downloading it"]);
   });
 
-  test.each(["putFile", "list"] as const)("that does not get there (%s) comes all the same", async (step) => {
+  test("that does not get there comes all the same", async () => {
     using host = new AgentHost();
-    host.registry.publish("v1.0.0", good);
+    host.registry.publish("v1.0.0", good, published);
     const shared = new FleetCache();
-    shared.trouble = { [step]: "fails" };
+    shared.trouble = { putFile: "fails" };
     using obtained = await obtain(host, { shared });
     expect(obtained.digest).toBe(digestOf(good));
     expect(shared.textOf(`dewy-lease/${key}`)).toContain("unshared");
   });
 
-  test("too large for that cache comes all the same, and the others are told", async () => {
+  test("too large for that cache is waited for by nobody", async () => {
     using host = new AgentHost();
-    host.registry.publish("v1.0.0", good);
+    host.registry.publish("v1.0.0", good, published);
     const shared = new FleetCache();
     shared.maxFileBytes = 1;
     using obtained = await obtain(host, { shared });
     expect(obtained.digest).toBe(digestOf(good));
-    expect(shared.textOf(`dewy-lease/${key}`)).toContain("unshared");
+    expect(shared.keys).toEqual([]);
+    expect(shared.calls).toMatchObject({ compareAndSwap: 0, putFile: 1 });
     expect(host.log.at("warn")).toEqual([]);
+  });
+
+  test("is not offered again to a cache that failed a moment ago", async () => {
+    using host = new AgentHost();
+    host.registry.publish("v1.0.0", good, published);
+    const shared = new FleetCache();
+    const swap = shared.compareAndSwap.bind(shared);
+    shared.compareAndSwap = (...call) => {
+      // Down from the moment on in which this host may download.
+      shared.trouble = { fetchFile: "fails", putFile: "fails" };
+      return swap(...call);
+    };
+    using obtained = await obtain(host, { shared });
+    expect(obtained.digest).toBe(digestOf(good));
+    expect(shared.calls).toMatchObject({ fetchFile: 2, putFile: 0 });
+  });
+});
+
+describe("an artifact of which nobody published what it must be", () => {
+  test("is shared only among those that take it from the same place in the same revision", async () => {
+    const shared = new FleetCache();
+    using one = new AgentHost();
+    one.registry.publish("v1.0.0", good);
+    using first = await obtain(one, { shared });
+    using same = new AgentHost();
+    same.registry.publish("v1.0.0", good);
+    using again = await obtain(same, { shared });
+    expect([first.fromCache, again.fromCache]).toEqual([false, true]);
+    using other = new AgentHost();
+    other.registry.publish("v1.0.0", archiveOf("an app of the same name"));
+    other.registry.publish("v1.0.0", archiveOf("an app of the same name"));
+    using different = await obtain(other, { shared });
+    expect(different).toMatchObject({
+      digest: digestOf(archiveOf("an app of the same name")),
+      fromCache: false,
+    });
+    expect(shared.keys).toHaveLength(2);
+  });
+
+  test("is forgotten in both caches when it is published anew", async () => {
+    const shared = new FleetCache();
+    using host = new AgentHost();
+    host.registry.publish("v1.0.0", good);
+    const wanted = await release(host);
+    (await obtain(host, { shared }))[Symbol.dispose]();
+    const { cache } = host.archiveDeps();
+    await forgetArtifact(wanted, { cache, shared }, c);
+    expect(shared.keys).toEqual([]);
+    expect(existsSync(join(host.cacheDir, key))).toBe(false);
   });
 });

@@ -32,7 +32,9 @@ const cached = (host: AgentHost) =>
   readdirSync(host.cacheDir)
     .filter((name) => name.includes("--") && !name.startsWith("."))
     .sort();
-const keysOf = async (cache: Cache) => (await Array.fromAsync(cache.list("", c))).map(({ key }) => key);
+/** Without where they come from, which stands behind an `@`. */
+const keysOf = async (cache: Cache) =>
+  (await Array.fromAsync(cache.list("", c))).map(({ key }) => key.replace(/@.*/, ""));
 const artifact = (tag: string) => `${tag}--${artifactName}`;
 
 describe("after a deploy", () => {

@@ -110,6 +110,16 @@ describe("refused, with nothing left behind", () => {
     await download({ server, deps: { freeBytes: async () => bytes.length + mib } });
   });
 
+  test("too little space, when only the server tells the size", async () => {
+    await using server = await serve();
+    const seen: number[] = [];
+    const onProgress = (received: number) => void seen.push(received);
+    const failed = download({ server, sizeBytes: null, deps: { freeBytes: async () => mib, onProgress } });
+    await expect(failed).rejects.toMatchObject({ code: "disk-full" });
+    expect(seen).toEqual([]);
+    expect(readdirSync(place.directory)).toEqual([]);
+  });
+
   test("a file that is gone is not asked for again", async () => {
     await using server = await serve();
     server.delete("/app");

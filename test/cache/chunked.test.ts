@@ -11,6 +11,7 @@ import { FakeClock } from "../support/clock.ts";
 import { type MemoryKeyValue, memoryKeyValue } from "../support/memory-key-value.ts";
 import { recordingLog } from "../support/recording.ts";
 import { tempDir } from "../support/temp-dir.ts";
+import { until } from "../support/until.ts";
 import { cacheContract } from "./contract.ts";
 
 cacheContract("chunks in memory", async () => chunkedFixture(memoryKeyValue()));
@@ -156,7 +157,7 @@ describe("a file in chunks", () => {
 async function diesAfter(
   kv: MemoryKeyValue,
   operations: number,
-  work: () => Promise<void>,
+  work: () => Promise<unknown>,
 ): Promise<boolean> {
   let left = operations;
   kv.before = () => {
@@ -333,7 +334,7 @@ describe("an entry that changes while it is read", () => {
   });
 
   /** Does something once, before that chunk of any entry is read. */
-  function onChunk(kv: MemoryKeyValue, index: number, act: () => Promise<void>): void {
+  function onChunk(kv: MemoryKeyValue, index: number, act: () => Promise<unknown>): void {
     kv.before = async (operation) => {
       if (operation.verb !== "get" || !operation.key.endsWith(`/${index}`)) return;
       kv.before = () => {};
@@ -389,33 +390,45 @@ describe("chunks of writers that died", () => {
     await cache.putFile(key, fileOfSize(dir.path, 250_000), c);
   };
 
-  test("go an hour after they were begun, with the next put", async () => {
+  const swept = ({ log }: ReturnType<typeof host>) =>
+    until("the sweep is over", () => log.records.find(({ message }) => message.startsWith("Orphaned")));
+
+  test("go an hour after they were begun, after the next put; younger ones' writers may be at work", async () => {
     const writer = host();
     orphan(writer.kv, writer.clock.now());
-    await writer.clock.advance(hourMs + 1);
-    await put(writer, "key");
-    expect(writer.chunks()).toHaveLength(3);
-    expect(writer.log.records).toMatchObject([{ level: "info", attributes: { count: 2 } }]);
-  });
-
-  test("stay as long as their writer may be at work", async () => {
-    const writer = host();
+    await writer.clock.advance(2);
     orphan(writer.kv, writer.clock.now());
     await writer.clock.advance(hourMs - 1);
     await put(writer, "key");
+    await swept(writer);
     expect(writer.chunks()).toHaveLength(5);
-    expect(writer.log.records).toEqual([]);
+    expect(writer.log.records).toMatchObject([{ level: "info", attributes: { count: 2 } }]);
   });
 
-  test("are looked for once an hour only", async () => {
+  test("are looked for once an hour only, and not in a process's first one", async () => {
     const writer = host();
+    let lists = 0;
+    writer.kv.before = (operation) => {
+      if (operation.verb === "list" && operation.prefix === chunkPrefix) lists++;
+    };
+    const oldOnes = () => orphan(writer.kv, new Date(writer.clock.now().getTime() - 2 * hourMs));
+    oldOnes();
     await put(writer, "a");
-    orphan(writer.kv, new Date(writer.clock.now().getTime() - 2 * hourMs));
+    await writer.clock.advance(hourMs - 1);
     await put(writer, "b");
-    expect(writer.chunks()).toHaveLength(8);
-    await writer.clock.advance(hourMs);
+    expect(lists).toBe(0);
+    await writer.clock.advance(1);
     await put(writer, "c");
-    expect(writer.chunks()).toHaveLength(9);
+    await swept(writer);
+    oldOnes();
+    await put(writer, "d");
+    await writer.clock.advance(hourMs - 1);
+    await put(writer, "e");
+    expect(lists).toBe(1);
+    await writer.clock.advance(1);
+    await put(writer, "f");
+    await until("the second sweep is over", () => writer.chunks().length === 18 || undefined);
+    expect(lists).toBe(2);
   });
 
   test("are not taken for those of old entries, nor for what others keep there", async () => {
@@ -425,26 +438,45 @@ describe("chunks of writers that died", () => {
     orphan(writer.kv, writer.clock.now());
     await writer.clock.advance(2 * hourMs);
     await put(writer, "new");
+    await swept(writer);
     expect(writer.chunks()).toHaveLength(7);
     expect(await keysOf(writer.cache)).toEqual(["new", "old"]);
   });
 
   test("go by themselves where entries expire", async () => {
     const writer = host(memoryKeyValue({ ttlMs: 1000 }));
+    await writer.clock.advance(2 * hourMs);
     writer.kv.before = ({ verb }) => expect(verb).not.toBe("list");
     await put(writer, "key");
     expect(writer.chunks()).toHaveLength(3);
   });
 
-  test("that can't be looked for fail no put", async () => {
+  test("that can't be looked for fail no put, and are told of once", async () => {
     const writer = host();
+    await writer.clock.advance(hourMs);
     writer.kv.before = ({ verb }) => {
       if (verb === "list") throw new Error("no right to list");
     };
     await put(writer, "key");
+    await swept(writer);
     expect(writer.log.at("warn")).toEqual(["Orphaned cache chunks not removed"]);
     writer.kv.before = () => {};
     expect(await keysOf(writer.cache)).toEqual(["key"]);
+  });
+
+  test("that are slow to be looked for hold up neither a put nor the end", async () => {
+    const writer = host();
+    await writer.clock.advance(hourMs);
+    const begun = Promise.withResolvers<void>();
+    writer.kv.before = async ({ verb }) => {
+      if (verb !== "list") return;
+      begun.resolve();
+      await new Promise(() => {});
+    };
+    await put(writer, "key");
+    await begun.promise;
+    await writer.cache[Symbol.asyncDispose]();
+    expect(writer.log.records).toEqual([]);
   });
 });
 

@@ -14,10 +14,7 @@ describe("a consul URL", () => {
       prefix: "dewy",
       token: null,
       datacenter: null,
-      maxFile: {
-        sizeBytes: 16 * 2 ** 20,
-        record: "Artifact stays on this host: Consul is no blob store",
-      },
+      maxArtifactBytes: 16 * 2 ** 20,
     });
   });
 
@@ -29,7 +26,7 @@ describe("a consul URL", () => {
         prefix: "apps/shop",
         token: "s3cret",
         datacenter: "eu-1",
-        maxFile: { sizeBytes: 32 * 2 ** 20 },
+        maxArtifactBytes: 32 * 2 ** 20,
       },
     );
   });

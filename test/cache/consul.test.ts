@@ -21,8 +21,12 @@ test("consul leaves artifacts over max-artifact= on their hosts, and says so onc
   const { host } = await sharedConsul();
   const url = new URL(`consul://${host}/test-${crypto.randomUUID()}?max-artifact=1MiB`);
   const log = recordingLog();
-  const options = readConsulUrl(url, readQuery(url, consulParams), {});
-  await using cache = openChunkedCache(consulAt(url.href), { clock: systemClock, log }, options);
+  const { maxArtifactBytes } = readConsulUrl(url, readQuery(url, consulParams), {});
+  const maxFile = {
+    sizeBytes: maxArtifactBytes,
+    record: "Artifact stays on this host: Consul is no blob store",
+  };
+  await using cache = openChunkedCache(consulAt(url.href), { clock: systemClock, log }, { maxFile });
   using dir = tempDir();
   const large = fileOfSize(dir.path, 1024 * 1024 + 1);
   for (let times = 0; times < 2; times++) await cache.putFile("v1--app.zip", large, c);

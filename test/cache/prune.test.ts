@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Cache } from "../../src/cache/cache.ts";
 import { currentKey, leaseKeyOf } from "../../src/cache/key.ts";
 import { openMemoryCache } from "../../src/cache/memory.ts";
-import { pruneToSize } from "../../src/cache/prune.ts";
+import { pruneLeases, pruneToSize } from "../../src/cache/prune.ts";
 import { silentLog } from "../../src/log.ts";
 import { tempDir } from "../support/temp-dir.ts";
 
@@ -41,4 +41,23 @@ describe("a cache with a limit", () => {
     const others = [currentKey, leaseKeyOf("v9.0.0--a.zip"), "dewy-registry/v1/0"];
     expect(left).toEqual([...others, ...artifacts.filter((key) => !removed.includes(key))].sort());
   });
+});
+
+test("what is kept stays under a key that says where it comes from, too", async () => {
+  await using cache = await filled();
+  expect(await pruneToSize(cache, 20, new Set(["v1.0.0--a"]), c)).toEqual(["v1.0.0--a.zip"]);
+  await using other = await filled();
+  await other.compareAndSwap("v1.0.0--a.zip@0123456789abcdef", new Uint8Array(10), null, c);
+  const left = await pruneToSize(other, 1, new Set(["v1.0.0--a.zip"]), c);
+  expect(left).toEqual(["v2.0.0--a.zip", "v3.0.0--a.zip"]);
+});
+
+test("leases go once they are older than they should ever be, and nothing else", async () => {
+  await using cache = await filled();
+  const before = (await Array.fromAsync(cache.list("", c))).length;
+  await pruneLeases(cache, new Date(Date.now() - 60_000), c);
+  expect((await Array.fromAsync(cache.list("", c))).length).toBe(before);
+  await pruneLeases(cache, new Date(Date.now() + 60_000), c);
+  expect((await Array.fromAsync(cache.list("", c))).length).toBe(before - 1);
+  expect(await cache.get(leaseKeyOf("v9.0.0--a.zip"), c)).toBeNull();
 });

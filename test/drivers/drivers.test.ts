@@ -15,9 +15,11 @@ import { tempDir } from "../support/temp-dir.ts";
 const host = { slot: null, calver: null, images: false };
 const c = { signal: new AbortController().signal };
 const clock = new FakeClock();
+const http = new HttpClient({ clock, log: silentLog, userAgent: "test", env: {} });
 const deps: DriverDeps = {
   platform: { os: "linux", arch: "amd64" },
-  http: new HttpClient({ clock, log: silentLog, userAgent: "test", env: {} }),
+  http,
+  governor: http.governor,
   clock,
   log: silentLog,
   env: {},

@@ -3,14 +3,15 @@ import fc from "fast-check";
 import { decideAlone, spreadOf } from "../../src/registry/shared/alone.ts";
 import { type Decision, decide, type View } from "../../src/registry/shared/decide.ts";
 import type { SharedEntry } from "../../src/registry/shared/entry.ts";
-import { likelyAgeMs, restAgeMs, Watch } from "../../src/registry/shared/sighting.ts";
+import { claimAgeMs, likelyAgeMs, restAgeMs, Watch } from "../../src/registry/shared/sighting.ts";
 
 const at = new Date("2026-11-21T09:36:46.000Z");
 const answer = { latest: { release: null, otherSlot: null }, fetchedAt: at, by: "web1" };
-const claim = { id: "1", by: "web1", lengthMs: 40_000 };
+const claim = { id: "1", by: "web1", at, lengthMs: 40_000 };
 const failure = {
   at,
   by: "web1",
+  failures: 1,
   code: "network-unreachable",
   message: "no route",
   hint: null,
@@ -23,12 +24,12 @@ const claimed: SharedEntry = { ...fresh, claim };
 const failing: SharedEntry = { ...fresh, failure };
 
 const view = (changes: Partial<View>): View => ({
-  unchangedMs: 0,
+  claimAgeMs: 0,
   restedMs: 0,
   answerAgeMs: 100_000,
   ...changes,
 });
-const serve = (why: "fresh" | "being-refreshed" | "failing"): Decision => ({ kind: "serve", why });
+const serving: Decision = { kind: "serve" };
 const claiming: Decision = { kind: "claim" };
 const waiting: Decision = { kind: "wait" };
 const fail: Decision = { kind: "fail" };
@@ -37,39 +38,34 @@ describe("what a host does about the fleet's entry", () => {
   test.each<[string, SharedEntry | null, Partial<View>, Decision]>([
     ["there is none: asks", null, { answerAgeMs: null }, claiming],
     ["there is nothing in it: asks", none, { answerAgeMs: null }, claiming],
-    ["fresh: serves", fresh, { restedMs: 29_999 }, serve("fresh")],
+    ["fresh: serves", fresh, { restedMs: 29_999 }, serving],
     ["a window old: asks", fresh, { restedMs: 30_000 }, claiming],
-    ["somebody asks: serves the old one", claimed, { unchangedMs: 39_999 }, serve("being-refreshed")],
-    ["who asked is dead: asks", claimed, { unchangedMs: 40_000 }, claiming],
+    ["somebody asks: serves the old one", claimed, { claimAgeMs: 39_999 }, serving],
+    ["who asked is dead: asks", claimed, { claimAgeMs: 40_000 }, claiming],
     [
       "who asked is dead, but the window is not over: serves the old one",
       { ...claimed, claim: { ...claim, lengthMs: 5000 } },
-      { unchangedMs: 29_999 },
-      serve("being-refreshed"),
+      { claimAgeMs: 29_999 },
+      serving,
     ],
     ["somebody asks for the first time: waits", { ...none, claim }, { answerAgeMs: null }, waiting],
     [
       "who asked for the first time is dead: asks, whatever the window",
       { ...none, claim: { ...claim, lengthMs: 5000 } },
-      { answerAgeMs: null, unchangedMs: 5000 },
+      { answerAgeMs: null, claimAgeMs: 5000 },
       claiming,
     ],
     ["somebody asks, and the old one is too old: waits", claimed, { answerAgeMs: 600_001 }, waiting],
-    ["somebody asks again after a failure: serves the old one", { ...failing, claim }, {}, serve("failing")],
+    ["somebody asks again after a failure: serves the old one", { ...failing, claim }, {}, serving],
     [
       "somebody asks again after a failure, and the old one is too old: fails",
       { ...failing, claim },
       { answerAgeMs: 600_001 },
       fail,
     ],
-    ["failing: serves the old one", failing, { restedMs: 29_999 }, serve("failing")],
+    ["failing: serves the old one", failing, { restedMs: 29_999 }, serving],
     ["failing for a window: asks", failing, { restedMs: 30_000 }, claiming],
-    [
-      "failing, and the old one is as old as may be: serves it",
-      failing,
-      { answerAgeMs: 600_000 },
-      serve("failing"),
-    ],
+    ["failing, and the old one is as old as may be: serves it", failing, { answerAgeMs: 600_000 }, serving],
     ["failing, and the old one is too old: fails", failing, { answerAgeMs: 600_001 }, fail],
     ["failing from the first time on: fails", { ...none, failure }, { answerAgeMs: null }, fail],
     [
@@ -82,7 +78,25 @@ describe("what a host does about the fleet's entry", () => {
       "limited by the registry: serves the old one beyond the window",
       { ...failing, failure: { ...failure, retryAfterMs: 90_000 } },
       { restedMs: 89_999 },
-      serve("failing"),
+      serving,
+    ],
+    [
+      "failing for the sixth time: serves the old one for a minute",
+      { ...failing, failure: { ...failure, failures: 6 } },
+      { restedMs: 63_999 },
+      serving,
+    ],
+    [
+      "after that minute: asks",
+      { ...failing, failure: { ...failure, failures: 6 } },
+      { restedMs: 64_000 },
+      claiming,
+    ],
+    [
+      "failing for ever: asks every five minutes",
+      { ...failing, failure: { ...failure, failures: 1e6 } },
+      { restedMs: 300_000 },
+      claiming,
     ],
     [
       "limited by the registry until now: asks",
@@ -98,20 +112,24 @@ describe("what a host does about the fleet's entry", () => {
   const entries = fc.record({
     answer: fc.constantFrom(null, answer),
     claim: fc.option(ms.map((lengthMs) => ({ ...claim, lengthMs: lengthMs + 1 }))),
-    failure: fc.option(fc.option(ms).map((retryAfterMs) => ({ ...failure, retryAfterMs }))),
+    failure: fc.option(
+      fc
+        .record({ retryAfterMs: fc.option(ms), failures: fc.integer({ min: 1, max: 1e6 }) })
+        .map((changes) => ({ ...failure, ...changes })),
+    ),
   });
   const situations = fc.record({
     entry: entries,
-    unchangedMs: ms,
+    claimAgeMs: ms,
     restedMs: ms,
     ageMs: ms,
     windowMs: fc.integer({ min: 1, max: 1_000_000 }),
     staleMaxMs: ms,
   });
-  const decided = ({ entry, unchangedMs, restedMs, ageMs, windowMs, staleMaxMs }: Situation) =>
+  const decided = ({ entry, claimAgeMs, restedMs, ageMs, windowMs, staleMaxMs }: Situation) =>
     decide(
       entry,
-      { unchangedMs, restedMs, answerAgeMs: entry.answer === null ? null : ageMs },
+      { claimAgeMs, restedMs, answerAgeMs: entry.answer === null ? null : ageMs },
       { windowMs, staleMaxMs },
     ).kind;
   type Situation = typeof situations extends fc.Arbitrary<infer T> ? T : never;
@@ -119,9 +137,9 @@ describe("what a host does about the fleet's entry", () => {
   test("it never asks while somebody else may be asking, nor within a window of the last try", () => {
     fc.assert(
       fc.property(situations, (situation) => {
-        const { entry, unchangedMs, restedMs, windowMs } = situation;
+        const { entry, claimAgeMs, restedMs, windowMs } = situation;
         if (decided(situation) !== "claim" || isEmpty(entry)) return;
-        if (entry.claim !== null) expect(unchangedMs).toBeGreaterThanOrEqual(entry.claim.lengthMs);
+        if (entry.claim !== null) expect(claimAgeMs).toBeGreaterThanOrEqual(entry.claim.lengthMs);
         else {
           expect(restedMs).toBeGreaterThanOrEqual(windowMs);
           expect(restedMs).toBeGreaterThanOrEqual(entry.failure?.retryAfterMs ?? 0);
@@ -144,7 +162,7 @@ describe("what a host does about the fleet's entry", () => {
   test("it asks in the end, whatever happened", () => {
     fc.assert(
       fc.property(situations, (situation) => {
-        expect(decided({ ...situation, unchangedMs: 4_000_000, restedMs: 4_000_000 })).toBe("claim");
+        expect(decided({ ...situation, claimAgeMs: 4_000_000, restedMs: 4_000_000 })).toBe("claim");
       }),
     );
   });
@@ -174,7 +192,8 @@ describe("the age of what others wrote", () => {
   test.each([
     ["a clock that is right", 4000, 4000],
     ["a clock far ahead", 600_000, 10_000],
-    ["a clock far behind", -600_000, 0],
+    ["a clock behind", -60_000, 0],
+    ["a clock too far behind to tell anything", -600_000, 10_000],
   ])("by %s is within what was seen", (_, clockAgeMs, ageMs) => {
     const seen = arrived(clockAgeMs);
     if (seen === null) throw new Error("not seen");
@@ -211,6 +230,32 @@ describe("the age of what others wrote", () => {
     expect(restAgeMs(seen, 3_600_000, windowMs)).toBe(50_000);
   });
 
+  test.each<[string, number, number]>([
+    ["five minutes in the future: new", -300_000, 0],
+    ["further in the future: unknown", -300_001, Number.POSITIVE_INFINITY],
+    ["ten years in the future: unknown", -315_360_000_000, Number.POSITIVE_INFINITY],
+  ])("at the first look is, for a time %s", (_, clockAgeMs, ageMs) => {
+    const seen = new Watch().note({ id: "1", clockAgeMs }, { startMs: 5000, endMs: 5000 });
+    if (seen === null) throw new Error("not seen");
+    for (const age of [restAgeMs(seen, 5000, windowMs), likelyAgeMs(seen, 5000), claimAgeMs(seen, 5000)])
+      expect(age).toBe(ageMs);
+  });
+
+  test.each([4000, 600_000, -600_000])(
+    "of a claim that was seen to come is what was seen: clock %d",
+    (clockAgeMs) => {
+      const seen = arrived(clockAgeMs);
+      if (seen === null) throw new Error("not seen");
+      expect(claimAgeMs(seen, 17_000)).toBe(7000);
+    },
+  );
+
+  test("of a claim that was there before is the clock's word", () => {
+    const seen = new Watch().note({ id: "1", clockAgeMs: 45_000 }, { startMs: 0, endMs: 0 });
+    if (seen === null) throw new Error("not seen");
+    expect(claimAgeMs(seen, 17_000)).toBe(62_000);
+  });
+
   test("goes on from the first sight while it stays the same, and starts anew with another", () => {
     const watch = new Watch();
     watch.note({ id: "1", clockAgeMs: 0 }, { startMs: 0, endMs: 100 });
@@ -242,16 +287,16 @@ describe("a host without the shared cache", () => {
     ["asks then", { answerAgeMs: 500_000, downSinceMs: 985_000 }, "ask"],
     ["asks at once without an answer", { answerAgeMs: null }, "ask"],
     ["asks at once with one that is too old", { answerAgeMs: 600_001 }, "ask"],
-    ["asks once a window", { asked: { atMs: 995_000, retryAfterMs: 0 }, answerAgeMs: 5000 }, "serve"],
+    ["asks once a window", { asked: { atMs: 995_000, restMs: 30_000 }, answerAgeMs: 5000 }, "serve"],
     [
       "asks a window after its own last try, without a spread",
-      { downSinceMs: 900_000, asked: { atMs: 970_000, retryAfterMs: 0 }, answerAgeMs: 30_000 },
+      { downSinceMs: 900_000, asked: { atMs: 970_000, restMs: 30_000 }, answerAgeMs: 30_000 },
       "ask",
     ],
-    ["gives the registry the time it wants", { asked: { atMs: 960_000, retryAfterMs: 60_000 } }, "serve"],
+    ["gives the registry the time it wants", { asked: { atMs: 960_000, restMs: 60_000 } }, "serve"],
     [
       "fails meanwhile without an answer",
-      { asked: { atMs: 995_000, retryAfterMs: 0 }, answerAgeMs: null },
+      { asked: { atMs: 995_000, restMs: 30_000 }, answerAgeMs: null },
       "fail",
     ],
   ])("%s", (_, changes, verdict) => {

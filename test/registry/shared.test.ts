@@ -5,15 +5,23 @@ import { entryKey, shareScope } from "../../src/registry/shared/scope.ts";
 import { shareRegistry } from "../../src/registry/shared/shared.ts";
 import type { DeployRecord } from "../../src/release/release.ts";
 import type { Clock } from "../../src/util/time.ts";
-import { CountingRegistry, FleetCache, releaseOf } from "../support/fleet.ts";
+import { CountingRegistry, FleetCache, mortal, releaseOf } from "../support/fleet.ts";
 import { FleetClock } from "../support/fleet-clock.ts";
 import { recordingLog } from "../support/recording.ts";
 
 const c = { signal: new AbortController().signal };
 const away = new DewyError("network-unreachable", "no route to the registry", { hint: "see the cable" });
 const [ttlMs, staleMaxMs, claimMs] = [30_000, 600_000, 30_000];
+const backoffMs = 300_000;
 const scopeOf = (registry = "memory:///registry", slot: string | null = null) =>
-  shareScope({ registry, slot, calver: null, platform: { os: "linux", arch: "amd64" }, env: {} });
+  shareScope({
+    registry,
+    slot,
+    calver: null,
+    platform: { os: "linux", arch: "amd64" },
+    host: "web1",
+    env: {},
+  });
 const key = entryKey(scopeOf());
 
 /** A registry, the cache that a fleet shares, and the fleet's clock. */
@@ -22,12 +30,14 @@ class World {
   readonly cache = new FleetCache();
   readonly upstream = new CountingRegistry(this.clock);
 
-  host(name: string, changes: { scope?: string; clock?: Clock } = {}) {
+  /** Dead, it does nothing more that others can see, as after kill -9; a stop is for the caller's signal. */
+  host(name: string, changes: { scope?: string; clock?: Clock; death?: AbortController } = {}) {
     const log = recordingLog();
-    const { scope = scopeOf(), clock = this.clock } = changes;
+    const { scope = scopeOf(), clock = this.clock, death = new AbortController() } = changes;
     const options = { scope, ttlMs, staleMaxMs, owner: `${name}/1/x` };
-    const registry = shareRegistry(this.upstream, this.cache, options, { clock, log, random: () => 0.5 });
-    const tag = async () => (await registry.latest(c)).release?.tag ?? null;
+    const memory = mortal(this.cache, () => death.signal.aborted);
+    const registry = shareRegistry(this.upstream, memory, options, { clock, log, random: () => 0.5 });
+    const tag = async () => (await registry.latest(death)).release?.tag ?? null;
     return { registry, log, tag };
   }
 
@@ -77,8 +87,8 @@ describe("hosts that share a registry's answers", () => {
   test("get the whole answer: moving tags, images, other slots, no release", async () => {
     const world = new World();
     const image = {
-      name: "h/app:latest",
-      url: "img://h/app:latest",
+      name: "h.example/app:latest",
+      url: "img://h.example/app:latest",
       sizeBytes: null,
       digest: null,
       revision: "1",
@@ -90,11 +100,11 @@ describe("hosts that share a registry's answers", () => {
       artifact: image,
       files: [image],
     };
-    const scope = scopeOf("img://h/app?tag=latest");
+    const scope = scopeOf("img://h.example/app?tag=latest");
     const first = await world.host("web1", { scope }).registry.latest(c);
     expect(await world.host("web2", { scope }).registry.latest(c)).toEqual(first);
     world.upstream.release = null;
-    const other = scopeOf("img://h/app?tag=none");
+    const other = scopeOf("img://h.example/app?tag=none");
     await world.host("web1", { scope: other }).registry.latest(c);
     expect(await world.host("web2", { scope: other }).tag()).toBeNull();
     expect(world.asked).toBe(2);
@@ -190,13 +200,13 @@ describe("hosts that share a registry's answers", () => {
 describe("a host that dies while it asks", () => {
   test("is followed a window later; until then the others have the old answer", async () => {
     const world = new World();
-    const [dying, web2] = [world.host("web1"), world.host("web2")];
+    const death = new AbortController();
+    const [dying, web2] = [world.host("web1", { death }), world.host("web2")];
     await dying.tag();
     await web2.tag();
     await world.clock.advance(ttlMs);
-    const death = new AbortController();
     world.upstream.callMs = 5000;
-    const dead = dying.registry.latest(death).catch((error: unknown) => error);
+    const dead = dying.tag().catch((error: unknown) => error);
     await world.clock.advance(100);
     death.abort(new Error("killed"));
     expect(await dead).toEqual(new Error("killed"));
@@ -218,8 +228,8 @@ describe("a host that dies while it asks", () => {
     const death = new AbortController();
     world.upstream.callMs = 60_000;
     world
-      .host("web1")
-      .registry.latest(death)
+      .host("web1", { death })
+      .tag()
       .catch(() => undefined);
     await world.clock.advance(100);
     death.abort(new Error("killed"));
@@ -241,13 +251,13 @@ describe("a host that dies while it asks", () => {
         key,
         JSON.stringify({
           answer: null,
-          claim: { id: `${claims++}`, by: "web1", lengthMs: claimMs },
+          claim: { id: `${claims++}`, by: "web1", at: world.clock.now(), lengthMs: claimMs },
           failure: null,
         }),
       );
     claim();
     const gaveUp = waiting.latest(c).catch((error: unknown) => error);
-    for (let second = 0; second < 100; second++) {
+    for (let second = 0; second < 295; second++) {
       if (second % 20 === 19) claim();
       await world.clock.advance(1000);
     }
@@ -258,9 +268,9 @@ describe("a host that dies while it asks", () => {
   test("late: an answer after the deadline neither counts nor replaces the follower's", async () => {
     const world = new World();
     const [slow, web2] = [world.host("web1"), world.host("web2")];
-    world.upstream.callMs = claimMs + 1;
+    world.upstream.callMs = 270_001;
     const late = slow.registry.latest(c).catch((error: unknown) => error);
-    await world.clock.advance(claimMs);
+    await world.clock.advance(270_000);
     expect(await late).toMatchObject({
       code: "network-timeout",
       message: "ask memory:///registry: no answer before the deadline",
@@ -327,7 +337,7 @@ describe("a registry that fails", () => {
     expect(await asking).toBe("v1.0.0");
   });
 
-  test("fails everybody once the last answer is too old, still with one call a window", async () => {
+  test("fails everybody once the last answer is too old", async () => {
     const world = new World();
     const [web1, web2] = [world.host("web1"), world.host("web2")];
     await web1.tag();
@@ -348,7 +358,7 @@ describe("a registry that fails", () => {
     }
     expect(world.asked - before).toBeLessThanOrEqual(1);
     world.upstream.failure = null;
-    await world.clock.advance(ttlMs);
+    await world.clock.advance(backoffMs);
     expect([await web1.tag(), await web2.tag()]).toEqual(["v1.0.0", "v1.0.0"]);
   });
 
@@ -391,6 +401,304 @@ describe("a registry that fails", () => {
     await expect(registry.latest(stop)).rejects.toThrow("told to stop");
     expect(log.at("warn")).toEqual([]);
     expect(JSON.parse(world.cache.textOf(key) ?? "")).toMatchObject({ failure: null });
+  });
+});
+
+describe("a host that is told to stop while it asks", () => {
+  const stopped = async (world: World, name: string, trouble?: "hangs") => {
+    const stop = new AbortController();
+    world.upstream.callMs = 60_000;
+    const host = world.host(name);
+    const asking = host.registry.latest(stop).catch((error: unknown) => error);
+    await world.clock.advance(25_000);
+    if (trouble !== undefined) world.cache.trouble = { compareAndSwap: trouble };
+    stop.abort(new Error("told to stop"));
+    world.upstream.callMs = 0;
+    return { asking, host };
+  };
+
+  test("lets the next one ask at once, with the old answer and failure still there", async () => {
+    const world = new World();
+    const web2 = world.host("web2");
+    await web2.tag();
+    await world.clock.advance(ttlMs);
+    const before = JSON.parse(world.cache.textOf(key) ?? "");
+    const { asking } = await stopped(world, "web1");
+    expect(await asking).toEqual(new Error("told to stop"));
+    expect(JSON.parse(world.cache.textOf(key) ?? "")).toEqual(before);
+    world.upstream.release = releaseOf("v1.1.0");
+    expect(await web2.tag()).toBe("v1.1.0");
+    expect(world.asked).toBe(3);
+  });
+
+  test("before there ever was an answer lets the next one ask at once, too", async () => {
+    const world = new World();
+    await (await stopped(world, "web1")).asking;
+    expect(await world.host("web2").tag()).toBe("v1.0.0");
+    expect(world.asked).toBe(2);
+  });
+
+  test("lets the next one ask at once though nobody knows whether its last renewal was taken", async () => {
+    const world = new World();
+    const stop = new AbortController();
+    world.upstream.callMs = 60_000;
+    const asking = world
+      .host("web1")
+      .registry.latest(stop)
+      .catch((error: unknown) => error);
+    await world.clock.advance(9000);
+    world.cache.trouble = { compareAndSwap: "lost", get: "fails" };
+    await world.clock.advance(2000);
+    world.cache.trouble = {};
+    stop.abort(new Error("told to stop"));
+    expect(await asking).toEqual(new Error("told to stop"));
+    world.upstream.callMs = 0;
+    expect(await world.host("web2").tag()).toBe("v1.0.0");
+  });
+
+  test("waits no longer than two seconds for a cache that hangs, and is followed as the dead are", async () => {
+    const world = new World();
+    const { asking, host } = await stopped(world, "web1", "hangs");
+    const startMs = world.clock.monotonicMs();
+    await passing(world, asking);
+    expect(world.clock.monotonicMs() - startMs).toBeLessThanOrEqual(3000);
+    expect(host.log.at("warn")).toEqual([]);
+    world.cache.trouble = {};
+    expect(await passing(world, world.host("web2").tag())).toBe("v1.0.0");
+    expect(world.clock.monotonicMs() - startMs).toBeWithin(claimMs - 10_000, claimMs + 2000);
+  });
+});
+
+describe("a registry that takes its time", () => {
+  test.each([60_000, 269_000])(
+    "(%d ms) is asked by one host only, whose claim lives as long",
+    async (callMs) => {
+      const world = new World();
+      world.upstream.callMs = callMs;
+      const hosts = Array.from({ length: 5 }, (_, n) => world.host(`web${n}`));
+      const tags = await passing(world, Promise.all(hosts.map((host) => host.tag())));
+      expect(new Set(tags)).toEqual(new Set(["v1.0.0"]));
+      expect(world.asked).toBe(1);
+      expect(hosts.flatMap(({ log }) => log.at("warn"))).toEqual([]);
+    },
+  );
+
+  test.each(["fails", "lost"] as const)("keeps its claim when a renewal %s", async (trouble) => {
+    const world = new World();
+    const [slow, web2] = [world.host("web1"), world.host("web2")];
+    world.upstream.callMs = 65_000;
+    const asking = slow.tag();
+    const following = web2.tag();
+    for (let second = 0; second < 65; second++) {
+      // The renewals after 10, 30 and 60 s.
+      world.cache.trouble = [9, 29, 59].includes(second) ? { compareAndSwap: trouble } : {};
+      await world.clock.advance(1000);
+    }
+    expect(await asking).toBe("v1.0.0");
+    expect(await passing(world, following)).toBe("v1.0.0");
+    expect(world.asked).toBe(1);
+  });
+
+  test("keeps its claim when the cache does not answer for one renewal at all", async () => {
+    const world = new World();
+    world.upstream.callMs = 65_000;
+    const asking = world.host("web1").tag();
+    await world.clock.advance(9000);
+    world.cache.trouble = { compareAndSwap: "fails", get: "fails" };
+    await world.clock.advance(2000);
+    world.cache.trouble = {};
+    const following = world.host("web2").tag();
+    await world.clock.advance(54_000);
+    expect([await asking, await passing(world, following)]).toEqual(["v1.0.0", "v1.0.0"]);
+    expect(world.asked).toBe(1);
+  });
+
+  test("is asked anew when who asks dies after minutes", async () => {
+    const world = new World();
+    const death = new AbortController();
+    const dying = world.host("web1", { death });
+    world.upstream.callMs = 200_000;
+    dying.tag().catch(() => undefined);
+    const following = world.host("web2").tag();
+    await world.clock.advance(125_000);
+    expect(world.asked).toBe(1);
+    death.abort(new Error("killed"));
+    world.upstream.callMs = 0;
+    expect(await passing(world, following)).toBe("v1.0.0");
+    const [, secondMs = 0] = world.upstream.calls;
+    expect(secondMs).toBeWithin(120_000 + claimMs, 120_000 + claimMs + 2000);
+  });
+
+  test("does not get its late answer into the entry after somebody else's", async () => {
+    const world = new World();
+    const slow = world.host("web1");
+    await slow.tag();
+    await world.clock.advance(ttlMs);
+    world.upstream.callMs = 45_000;
+    const asking = slow.tag();
+    await world.clock.advance(1000);
+    const theirs = { ...JSON.parse(world.cache.textOf(key) ?? ""), claim: null, failure: null };
+    theirs.answer = { ...theirs.answer, by: "web9/1/x", fetchedAt: world.clock.now() };
+    world.cache.write(key, JSON.stringify(theirs));
+    await world.clock.advance(44_000);
+    expect(await asking).toBe("v1.0.0");
+    expect(JSON.parse(world.cache.textOf(key) ?? "")).toMatchObject({
+      answer: { by: "web9/1/x" },
+      claim: null,
+    });
+  });
+});
+
+describe("processes that look once and end, as a timer starts them", () => {
+  const runs = async (world: World, count: number, everyMs: number) => {
+    const tags: (string | null)[] = [];
+    for (let run = 0; run < count; run++) {
+      await world.clock.advance(everyMs);
+      tags.push(await world.host(`run${run}`).tag());
+    }
+    return tags;
+  };
+
+  test.each(["with an answer", "without one"])(
+    "go on after one that was killed while it asked, %s",
+    async (kind) => {
+      const world = new World();
+      if (kind === "with an answer") await world.host("web1").tag();
+      await world.clock.advance(ttlMs);
+      const death = new AbortController();
+      world.upstream.callMs = 5000;
+      world
+        .host("web2", { death })
+        .tag()
+        .catch(() => undefined);
+      await world.clock.advance(1000);
+      death.abort(new Error("killed"));
+      world.upstream.callMs = 0;
+      world.upstream.release = releaseOf("v1.1.0");
+      const before = world.asked;
+      expect(await runs(world, 2, 60_000)).toEqual(["v1.1.0", "v1.1.0"]);
+      expect(world.asked - before).toBe(2);
+    },
+  );
+
+  test("leave those in peace that ask", async () => {
+    const world = new World();
+    await world.host("web1").tag();
+    await world.clock.advance(ttlMs);
+    world.upstream.callMs = 200_000;
+    const asking = world.host("web2").tag();
+    await world.clock.advance(100);
+    expect(await runs(world, 18, 10_000)).toEqual(Array.from({ length: 18 }, () => "v1.0.0"));
+    expect(world.asked).toBe(2);
+    await world.clock.advance(200_000);
+    await asking;
+  });
+
+  test.each([
+    ["an answer", (at: Date) => ({ claim: null, failure: null, at })],
+    [
+      "a claim",
+      (at: Date) => ({ claim: { id: "1", by: "ahead", at, lengthMs: claimMs }, failure: null, at }),
+    ],
+  ])("are not held up by %s from ten years ahead", async (_, written) => {
+    const world = new World();
+    const { at, ...rest } = written(new Date(world.clock.now().getTime() + 10 * 365 * 86_400_000));
+    const answer = { latest: { release: releaseOf("v0.9.0"), otherSlot: null }, fetchedAt: at, by: "ahead" };
+    world.cache.write(key, JSON.stringify({ answer, ...rest }));
+    expect(await runs(world, 3, 10_000)).toEqual(["v1.0.0", "v1.0.0", "v1.0.0"]);
+    expect(world.asked).toBe(1);
+  });
+
+  test("fail rather than serve an answer from ten years ahead, until one sees it appear", async () => {
+    const world = new World();
+    const ahead = new Date(world.clock.now().getTime() + 10 * 365 * 86_400_000);
+    const answer = {
+      latest: { release: releaseOf("v0.9.0"), otherSlot: null },
+      fetchedAt: ahead,
+      by: "ahead",
+    };
+    world.upstream.failure = away;
+    const watching = world.host("web1");
+    await watching.tag().catch(() => undefined);
+    await world.clock.advance(10_000);
+    world.cache.write(key, JSON.stringify({ answer, claim: null, failure: null }));
+    expect(await watching.tag()).toBe("v0.9.0");
+    await expect(world.host("run").tag()).rejects.toMatchObject({
+      message: "no route to the registry; the last answer is of unknown age, too old to be served",
+    });
+    expect(await watching.tag()).toBe("v0.9.0");
+  });
+});
+
+describe("an answer that hosts may not take from a cache", () => {
+  test("is everybody's failure, named, and no reason to ask over and over", async () => {
+    const world = new World();
+    const [web1, web2] = [world.host("web1"), world.host("web2")];
+    world.upstream.release = releaseOf("v1.0.0 final");
+    for (const host of [web1, web2]) {
+      await expect(host.tag()).rejects.toMatchObject({
+        code: "bad-answer",
+        message:
+          "ask memory:///registry: the answer can't be shared: release.tag: a tag that is no safe name",
+        hint: "publish it under another name, or leave out registry-ttl=",
+      });
+    }
+    expect(world.asked).toBe(1);
+  });
+
+  test("and is there all the same is replaced, with the rule it breaks in the log", async () => {
+    const world = new World();
+    const answer = {
+      latest: { release: releaseOf("../v1"), otherSlot: null },
+      fetchedAt: world.clock.now(),
+      by: "x",
+    };
+    world.cache.write(key, JSON.stringify({ answer, claim: null, failure: null }));
+    const web1 = world.host("web1");
+    expect([await web1.tag(), await web1.tag()]).toEqual(["v1.0.0", "v1.0.0"]);
+    expect(web1.log.records.filter(({ level }) => level === "warn")).toMatchObject([
+      {
+        message: "Shared registry result not readable; it is replaced",
+        attributes: { rule: "answer.latest.release.tag: a tag that is no safe name" },
+      },
+    ]);
+  });
+});
+
+describe("a registry that is down for an hour", () => {
+  /** How often hosts that look every ten seconds ask in an hour. */
+  const askedBy = async (count: number, world = new World()) => {
+    const hosts = Array.from({ length: count }, (_, n) => world.host(`web${n}`));
+    for (const host of hosts) await host.tag();
+    world.upstream.failure = away;
+    const before = world.asked;
+    for (let second = 0; second < 3600; second += 10) {
+      await world.clock.advance(10_000);
+      for (const host of hosts) await host.tag().catch(() => undefined);
+    }
+    return world.asked - before;
+  };
+
+  test("is asked as seldom by twenty hosts as by one: 20 times at most", async () => {
+    const [one, twenty] = [await askedBy(1), await askedBy(20)];
+    expect(one).toBeWithin(15, 21);
+    expect(twenty).toBe(one);
+  });
+
+  test("and is back, and down again, is asked as often as at first", async () => {
+    const world = new World();
+    const first = await askedBy(2, world);
+    world.upstream.failure = null;
+    await world.clock.advance(backoffMs);
+    expect(await askedBy(2, world)).toBe(first);
+  });
+
+  test("is asked no more often by a host without the shared cache", async () => {
+    const world = new World();
+    const host = world.host("web1");
+    await host.tag();
+    world.cache.trouble = { get: "fails" };
+    expect(await askedBy(1, world)).toBeWithin(15, 21);
   });
 });
 

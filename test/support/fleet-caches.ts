@@ -35,7 +35,14 @@ async function open(url: string, env: Readonly<Record<string, string>>): Promise
   const dir = tempDir();
   const options = await readCache(url, env);
   const platform = { os: "linux", arch: "amd64" } as const;
-  const { own, shared } = await options.open(dir.path, { platform, http, clock, log, env });
+  const { own, shared } = await options.open(dir.path, {
+    platform,
+    http,
+    governor: http.governor,
+    clock,
+    log,
+    env,
+  });
   if (shared === null) throw new Error(`${url} is not shared`);
   return {
     cache: shared,

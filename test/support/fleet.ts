@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import type { Cache } from "../../src/cache/cache.ts";
 import { DewyError } from "../../src/errors.ts";
 import type { Latest, Registry } from "../../src/registry/registry.ts";
+import type { SharedMemory } from "../../src/registry/shared/memory.ts";
 import type { Release } from "../../src/release/release.ts";
 import type { Call } from "../../src/util/async.ts";
 import { abortable } from "../../src/util/async.ts";
@@ -60,7 +61,9 @@ export class FleetCache implements Cache {
   putFile(key: string, file: { readonly path: string }, c: Call) {
     return this.#step("putFile", c, () => {
       const body = readFileSync(file.path);
-      if (body.length <= this.maxFileBytes) this.#set(key, body, true);
+      if (body.length > this.maxFileBytes) return false;
+      this.#set(key, body, true);
+      return true;
     });
   }
 
@@ -104,6 +107,17 @@ export class FleetCache implements Cache {
     }
     throw new DewyError("network-unreachable", "the cache is down");
   }
+}
+
+/** What a process that was killed has of a cache: nothing it would still do is done. */
+export function mortal(memory: SharedMemory, isDead: () => boolean): SharedMemory {
+  const alive = <T>(work: () => Promise<T>): Promise<T> =>
+    isDead() ? Promise.reject(new DewyError("network-unreachable", "killed")) : work();
+  return {
+    maxValueBytes: memory.maxValueBytes,
+    get: (key, c) => alive(() => memory.get(key, c)),
+    compareAndSwap: (key, body, expected, c) => alive(() => memory.compareAndSwap(key, body, expected, c)),
+  };
 }
 
 /** A registry that counts who asks it. */

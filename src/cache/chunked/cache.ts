@@ -31,7 +31,6 @@ const inlineFileBytes = 64 * 1024;
 /** What a head needs beside the bytes of its entry. */
 const headBytes = 8192;
 const maxKeyLength = 1024;
-const maxBodyBytes = 64 * 1024 * 1024;
 /** An entry replaced that often while it is read is being replaced all the time. */
 const maxReads = 3;
 
@@ -46,6 +45,7 @@ export function openChunkedCache(kv: KeyValue, deps: ChunkedDeps, options: Chunk
 
 class ChunkedCache implements Cache {
   readonly maxValueBytes: number;
+  readonly maxFileBytes: number;
   readonly #heads: Heads;
   readonly #sweep: Sweep;
   readonly #toldOf = new Set<string>();
@@ -56,12 +56,13 @@ class ChunkedCache implements Cache {
     private readonly options: ChunkedOptions,
   ) {
     this.maxValueBytes = kv.maxValueBytes - headBytes;
+    this.maxFileBytes = options.maxFile?.sizeBytes ?? Number.POSITIVE_INFINITY;
     this.#heads = new Heads(kv, deps.log);
     this.#sweep = new Sweep(kv, this.#heads, deps);
   }
 
   async get(key: string, c: Call): Promise<{ body: Uint8Array; version: Version } | null> {
-    const sink = new MemorySink(key, maxBodyBytes);
+    const sink = new MemorySink(key);
     const stored = await this.#read(key, sink, c);
     return stored === null ? null : { body: sink.body, version: versionOf(stored) };
   }
@@ -86,24 +87,33 @@ class ChunkedCache implements Cache {
     key: string,
     file: { readonly path: string; readonly digest: Digest },
     c: Call,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const limited = withDeadline(c, putDeadlineMs);
     const { path, digest } = file;
     await using source = await openSource(path);
     const { handle, sizeBytes } = source;
-    if (this.#isTooLarge(key, sizeBytes)) return this.#heads.delete(key, limited);
+    if (this.#isTooLarge(key, sizeBytes)) {
+      await this.#heads.delete(key, limited);
+      return false;
+    }
     const head = await this.#upload(key, { handle, path, sizeBytes, digest }, limited);
     // Its chunks stay where this fails: the head may be there nevertheless, if only the answer was lost.
     await this.#heads.replace(head, limited);
-    await this.#sweep.runIfDue(limited);
+    this.#sweep.startIfDue();
+    return true;
   }
 
   async fetchFile(key: string, path: string, c: Call): Promise<Digest | null> {
-    await using sink = new FileSink(path);
-    const stored = await this.#read(key, sink, c);
-    if (stored === null) return null;
-    await sink.finish();
-    return stored.head.digest;
+    try {
+      await using sink = new FileSink(path);
+      const stored = await this.#read(key, sink, c);
+      if (stored === null) return null;
+      await sink.finish(c);
+      return stored.head.digest;
+    } catch (error) {
+      c.signal.throwIfAborted();
+      throw toDewyError(error, `fetch ${key}`);
+    }
   }
 
   async delete(key: string, c: Call): Promise<void> {
@@ -115,6 +125,7 @@ class ChunkedCache implements Cache {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#sweep[Symbol.asyncDispose]();
     await this.kv[Symbol.asyncDispose]();
   }
 

@@ -2,6 +2,7 @@ import type { FileHandle } from "node:fs/promises";
 import { DewyError, toDewyError } from "../../errors.ts";
 import type { Digest } from "../../release/release.ts";
 import type { Call } from "../../util/async.ts";
+import { readWhole } from "../../util/fs.ts";
 import type { KeyValue } from "../key-value.ts";
 import { chunkLength, type Head } from "./head.ts";
 import { type ChunkSet, chunkName } from "./names.ts";
@@ -11,6 +12,8 @@ export interface Sink {
   /** Before the first byte, each time it begins anew. */
   begin(sizeBytes: number): Promise<void>;
   write(bytes: Uint8Array): Promise<void>;
+  /** Of all that was written since it began; nothing may follow. */
+  digest(): Digest | null;
 }
 
 /** Copies an entry's bytes, a chunk at a time; answers what is wrong with them, or null. */
@@ -22,17 +25,15 @@ export async function copyContent(kv: KeyValue, head: Head, sink: Sink, c: Call)
     return null;
   }
   const { chunks } = head.content;
-  const hasher = new Bun.CryptoHasher("sha256");
   for (let index = 0; index < chunks.count; index++) {
     const wanted = chunkLength(chunks, head.sizeBytes, index);
     const chunk = await kv.get(chunkName(chunks.id, index), "chunk", c);
     const which = `chunk ${index + 1} of ${chunks.count}`;
     if (chunk === null) return `${which} is missing`;
     if (chunk.body.length !== wanted) return `${which} has ${chunk.body.length} bytes instead of ${wanted}`;
-    hasher.update(chunk.body);
     await sink.write(chunk.body);
   }
-  return hasher.digest("hex") === head.digest.slice("sha256:".length) ? null : "its digest is another one";
+  return sink.digest() === head.digest ? null : "its digest is another one";
 }
 
 export interface UploadSource {
@@ -67,11 +68,7 @@ export async function readExactly(
   position: number,
 ): Promise<Uint8Array> {
   try {
-    for (let filled = 0; filled < into.length; ) {
-      const { bytesRead } = await handle.read(into, filled, into.length - filled, position + filled);
-      if (bytesRead === 0) throw changed(path);
-      filled += bytesRead;
-    }
+    if (!(await readWhole(handle, into, position))) throw changed(path);
     return into;
   } catch (error) {
     throw toDewyError(error, `read ${path}`);

@@ -1,5 +1,5 @@
 import { DewyError, messageOf } from "../../errors.ts";
-import type { HttpBody } from "../../http/body.ts";
+import { readBytes } from "../../http/body.ts";
 import type { HttpClient } from "../../http/client.ts";
 import { slowError } from "../../http/error.ts";
 import { Watchdog } from "../../http/watchdog.ts";
@@ -92,7 +92,7 @@ export class ConsulApi {
       },
       c,
     );
-    const bytes = await readBytes(answer.body, doing);
+    const bytes = await readBytes(answer.body, maxAnswerBytes, doing);
     if (answer.status === 200) return bytes;
     // Any web server says 404; that there is no such key says only Consul.
     if (answer.status === 404 && answer.headers.has("x-consul-index")) return null;
@@ -109,18 +109,4 @@ export class ConsulApi {
 
 function dcOf(datacenter: string): string {
   return `dc=${encodeURIComponent(datacenter)}`;
-}
-
-async function readBytes(body: HttpBody, doing: string): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of body) {
-    sizeBytes += chunk.length;
-    if (sizeBytes > maxAnswerBytes) {
-      throw new DewyError("bad-answer", `${doing}: the answer is larger than ${maxAnswerBytes} bytes`);
-    }
-    chunks.push(chunk);
-  }
-  const [only] = chunks;
-  return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks);
 }

@@ -1,11 +1,10 @@
 import { DewyError } from "../../errors.ts";
 import { flag, type QueryValues, text } from "../../util/query.ts";
 import { size } from "../../util/sizes.ts";
-import type { ChunkedOptions } from "../chunked/cache.ts";
 
 export const consulParams = { token: text, dc: text, tls: flag, "max-artifact": size };
 
-export interface ConsulOptions extends ChunkedOptions {
+export interface ConsulOptions {
   /** `http://host:port` */
   readonly origin: string;
   /** All keys begin with it and a slash. */
@@ -14,6 +13,8 @@ export interface ConsulOptions extends ChunkedOptions {
   readonly token: string | null;
   /** null: the agent's own. */
   readonly datacenter: string | null;
+  /** Larger ones stay on their hosts: Consul is no blob store. */
+  readonly maxArtifactBytes: number;
 }
 
 const defaultMaxArtifactBytes = 16 * 1024 * 1024;
@@ -40,10 +41,7 @@ export function readConsulUrl(
     prefix: prefixOf(url.pathname),
     token: tokenOf(query.token ?? (env["CONSUL_HTTP_TOKEN"] || null)),
     datacenter: query.dc,
-    maxFile: {
-      sizeBytes: query["max-artifact"] ?? defaultMaxArtifactBytes,
-      record: "Artifact stays on this host: Consul is no blob store",
-    },
+    maxArtifactBytes: query["max-artifact"] ?? defaultMaxArtifactBytes,
   };
 }
 

@@ -2,6 +2,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
 import { DewyError, messageOf } from "../../errors.ts";
 import type { Release, ReleaseFile } from "../../release/release.ts";
+import { isSafeTag } from "../../release/tag.ts";
 import { type CurrentResponse, CurrentResponseSchema } from "./registry_pb.ts";
 
 /** What a server says is current. */
@@ -37,11 +38,6 @@ function decode(bytes: Uint8Array, doing: string): CurrentResponse {
   } catch (error) {
     throw bad(doing, `something that is no CurrentResponse (${messageOf(error)})`);
   }
-}
-
-/** It becomes part of file names and keys. */
-function isSafeTag(tag: string): boolean {
-  return /^[A-Za-z0-9_][A-Za-z0-9._+~-]{0,127}$/.test(tag) && !tag.includes("..");
 }
 
 /** A server may give another id with each answer, so the address is what tells one artifact from another. */

@@ -2,8 +2,8 @@
 export interface Alone {
   readonly nowMs: number;
   readonly downSinceMs: number;
-  /** When this host last asked the registry itself, and what it was asked to wait then. */
-  readonly asked: { readonly atMs: number; readonly retryAfterMs: number } | null;
+  /** When this host last asked the registry itself, and how long it is to be left alone since. */
+  readonly asked: { readonly atMs: number; readonly restMs: number } | null;
   readonly answerAgeMs: number | null;
 }
 
@@ -15,7 +15,7 @@ export interface AloneRules {
 }
 
 /**
- * Each host for itself, once a window. When the fleet's common answer has become stale the hosts ask spread over a
+ * Each host for itself, once a window, or less often while the registry fails. When the fleet's common answer has become stale the hosts ask spread over a
  * window, not all at once; without an answer there is nothing to wait for.
  */
 export function decideAlone(
@@ -23,7 +23,7 @@ export function decideAlone(
   { windowMs, staleMaxMs, spread }: AloneRules,
 ): "ask" | "serve" | "fail" {
   const { nowMs, downSinceMs, asked, answerAgeMs } = alone;
-  if (asked !== null && nowMs < asked.atMs + Math.max(windowMs, asked.retryAfterMs)) {
+  if (asked !== null && nowMs < asked.atMs + asked.restMs) {
     return answerAgeMs !== null && answerAgeMs <= staleMaxMs ? "serve" : "fail";
   }
   if (answerAgeMs === null || answerAgeMs > staleMaxMs) return "ask";

@@ -1,8 +1,9 @@
 import type { SharedEntry } from "./entry.ts";
+import { restAfterMs } from "./failure.ts";
 
 export interface View {
-  /** The entry has certainly been as it is for this long, by this host's own eyes. */
-  readonly unchangedMs: number;
+  /** How long ago the claim was made or renewed. */
+  readonly claimAgeMs: number;
   /** How long the last try has been over. */
   readonly restedMs: number;
   /** The age of the newest answer that this host could serve; null: there is none. */
@@ -17,7 +18,8 @@ export interface Rules {
 }
 
 export type Decision =
-  | { readonly kind: "serve"; readonly why: "fresh" | "being-refreshed" | "failing" }
+  /** What is there, fresh or not: somebody else asks, or it is not yet time. */
+  | { readonly kind: "serve" }
   /** This host is to ask the registry, if it gets the claim. */
   | { readonly kind: "claim" }
   /** Somebody is asking, and there is nothing to serve meanwhile. */
@@ -26,9 +28,9 @@ export type Decision =
   | { readonly kind: "fail" };
 
 /**
- * One upstream call a window. Who dies while asking holds nobody up: the old answer is served on, and the next host
- * asks a window later, or, where there is no answer to serve, as soon as the claim has run out. A claim's time is
- * measured by the observer alone.
+ * One upstream call a window; fewer while the registry fails. Who dies while asking holds nobody up: the old answer is
+ * served on, and the next host asks a window later, or, where there is no answer to serve, as soon as the claim, which
+ * nobody renews any more, has run out.
  */
 export function decide(entry: SharedEntry | null, view: View, rules: Rules): Decision {
   if (entry === null || isEmpty(entry)) return { kind: "claim" };
@@ -36,14 +38,12 @@ export function decide(entry: SharedEntry | null, view: View, rules: Rules): Dec
   const servable = view.answerAgeMs !== null && view.answerAgeMs <= rules.staleMaxMs;
   if (claim !== null) {
     const runsOutMs = servable ? Math.max(claim.lengthMs, rules.windowMs) : claim.lengthMs;
-    if (view.unchangedMs >= runsOutMs) return { kind: "claim" };
-    if (servable) return { kind: "serve", why: failure === null ? "being-refreshed" : "failing" };
+    if (view.claimAgeMs >= runsOutMs) return { kind: "claim" };
+    if (servable) return { kind: "serve" };
     return { kind: failure === null ? "wait" : "fail" };
   }
-  const restMs = Math.max(rules.windowMs, failure?.retryAfterMs ?? 0);
-  if (view.restedMs >= restMs) return { kind: "claim" };
-  if (failure === null) return { kind: "serve", why: "fresh" };
-  return servable ? { kind: "serve", why: "failing" } : { kind: "fail" };
+  if (view.restedMs >= restAfterMs(failure, rules.windowMs)) return { kind: "claim" };
+  return { kind: failure === null || servable ? "serve" : "fail" };
 }
 
 function isEmpty({ answer, claim, failure }: SharedEntry): boolean {

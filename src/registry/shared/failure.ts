@@ -6,6 +6,8 @@ export interface SharedFailure {
   /** By the clock of the host that asked. */
   readonly at: Date;
   readonly by: string;
+  /** Tries that failed in a row, this one among them; an answer begins anew. */
+  readonly failures: number;
   readonly code: ErrorCode;
   readonly message: string;
   readonly hint: string | null;
@@ -30,12 +32,19 @@ export const codes = [
 export const maxMessage = 2000;
 /** No entry holds the fleet back for longer, whatever it says. */
 export const maxRetryAfterMs = 65 * 60_000;
+/** Far more than there is a difference between. */
+export const maxFailures = 1000;
 
-export function sharedFailure(error: DewyError, at: Date, by: string): SharedFailure {
+const maxBackoffMs = 5 * 60_000;
+
+export function sharedFailure(
+  error: DewyError,
+  about: Pick<SharedFailure, "at" | "by" | "failures">,
+): SharedFailure {
   const { code, message, hint, retryAfterMs } = error;
   return {
-    at,
-    by,
+    ...about,
+    failures: Math.min(about.failures, maxFailures),
     code: codes.find((known) => known === code) ?? "internal",
     message: message.slice(0, maxMessage) || "no reason given",
     hint: hint?.slice(0, maxMessage) || null,
@@ -43,8 +52,22 @@ export function sharedFailure(error: DewyError, at: Date, by: string): SharedFai
   };
 }
 
+/**
+ * From the last try (null: it succeeded) to the next: after failures 2, 4, 8 s and so on, up to five minutes, so that
+ * a fleet asks a registry that is down as seldom as one host does, although each time another host asks. No jitter:
+ * of the hosts that count one failure, one asks.
+ */
+export function restAfterMs(
+  failure: Pick<SharedFailure, "failures" | "retryAfterMs"> | null,
+  windowMs: number,
+): number {
+  if (failure === null) return windowMs;
+  const backoffMs = Math.min(maxBackoffMs, 1000 * 2 ** failure.failures);
+  return Math.max(windowMs, failure.retryAfterMs ?? 0, backoffMs);
+}
+
 export interface FailureAges {
-  /** Of an answer that is too old to be served; null: there is none. */
+  /** Of an answer that is too old to be served, infinite where no clock tells; null: there is none. */
   readonly answerMs: number | null;
   /** Of the failure itself. */
   readonly failureMs: number;
@@ -56,9 +79,12 @@ export function errorOf(failure: SharedFailure, ages: FailureAges, cause?: unkno
   const patienceMs = retryAfterMs === null ? 0 : retryAfterMs - ages.failureMs;
   const details = { cause, ...(patienceMs > 0 ? { retryAfterMs: patienceMs } : {}) };
   if (ages.answerMs === null) return new DewyError(code, message, { hint: hint ?? undefined, ...details });
-  const age = formatDuration(Math.round(ages.answerMs / 1000) * 1000);
-  return new DewyError(code, `${message}; the last answer is ${age} old, too old to be served`, {
+  return new DewyError(code, `${message}; the last answer is ${ageOf(ages.answerMs)}, too old to be served`, {
     hint: hint ?? "see why the registry fails, or raise registry-stale-max=",
     ...details,
   });
+}
+
+function ageOf(ms: number): string {
+  return Number.isFinite(ms) ? `${formatDuration(Math.round(ms / 1000) * 1000)} old` : "of unknown age";
 }

@@ -7,6 +7,8 @@ export interface ScopeParts {
   readonly slot: string | null;
   readonly calver: string | null;
   readonly platform: Platform;
+  /** This host's name: a directory of one host is none of another's, whatever its path. */
+  readonly host: string;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
@@ -21,12 +23,13 @@ const decisive: Readonly<Record<string, readonly string[]>> = {
  * Hosts of one scope get the same answer. `ghr://owner/repo linux/amd64 <64 hex digits>`: the URL without user, query
  * and fragment for people to read, all the rest hashed, so that no secret in it is stored or logged.
  */
-export function shareScope({ registry, slot, calver, platform, env }: ScopeParts): string {
+export function shareScope({ registry, slot, calver, platform, host, env }: ScopeParts): string {
   const url = new URL(registry);
   url.searchParams.sort();
   const shown = `${url.protocol}//${url.host}${url.pathname.replace(/\/+$/, "")}`;
   const variables = (decisive[url.protocol] ?? []).map((name) => env[name]?.trim() || null);
-  const hidden = [url.username, url.password, url.search, url.hash, slot, calver, ...variables];
+  const owner = url.protocol === "file:" ? host : null;
+  const hidden = [url.username, url.password, url.search, url.hash, slot, calver, owner, ...variables];
   return `${shown} ${platform.os}/${platform.arch} ${sha256(JSON.stringify([shown, ...hidden]))}`;
 }
 
@@ -38,15 +41,6 @@ export function registryIn(scope: string): string {
 /** A prefix of its own: the Go original, which may share the cache, keeps its answers and leases elsewhere. */
 export function entryKey(scope: string): string {
   return `dewy-registry/v1/${sha256(scope)}`;
-}
-
-/** Whether a registry of this scope may give such an artifact URL. A server's answer never names a file of this host. */
-export function mayName(scope: string, artifactUrl: string): boolean {
-  const own = URL.parse(registryIn(scope))?.protocol;
-  const given = URL.parse(artifactUrl)?.protocol;
-  if (own === undefined || given === undefined) return false;
-  if (own === "grpc:") return given !== "file:";
-  return given === (own === "docker:" ? "img:" : own);
 }
 
 function sha256(text: string): string {

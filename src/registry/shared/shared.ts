@@ -7,15 +7,18 @@ import type { Clock } from "../../util/time.ts";
 import type { Latest, Registry } from "../registry.ts";
 import { decideAlone, spreadOf } from "./alone.ts";
 import { Claims, type Held } from "./claims.ts";
+import { within } from "./deadline.ts";
 import { decide } from "./decide.ts";
-import { errorOf, type SharedFailure } from "./failure.ts";
+import type { SharedEntry } from "./entry.ts";
+import { errorOf, restAfterMs, type SharedFailure } from "./failure.ts";
 import { Knowledge } from "./known.ts";
 import type { SharedMemory } from "./memory.ts";
 import { Outage } from "./outage.ts";
 import { registryIn } from "./scope.ts";
-import { likelyAgeMs, restAgeMs } from "./sighting.ts";
+import { claimAgeMs, likelyAgeMs, restAgeMs } from "./sighting.ts";
 import { EntrySlot, type Look } from "./slot.ts";
-import { type Asked, Upstream } from "./upstream.ts";
+import { Tenure } from "./tenure.ts";
+import { type Asked, askDeadlineMs, Upstream } from "./upstream.ts";
 
 export interface ShareOptions {
   /** From shareScope(). */
@@ -26,8 +29,6 @@ export interface ShareOptions {
   readonly staleMaxMs: number;
   /** This agent, `host/…`: the others see who asked. */
   readonly owner: string;
-  /** How long the one who asks may take, and how long the others believe that it lives. */
-  readonly claimMs?: number;
 }
 
 export interface ShareDeps {
@@ -39,9 +40,10 @@ export interface ShareDeps {
 
 /**
  * A registry that one host asks for all: `latest` answers from an entry in the cache that the fleet shares. One call
- * a window (`ttlMs`, or the registry's own minimum where that is longer). While the registry fails, or who asks it
- * dies, the last answer is served on, up to `staleMaxMs`; then the registry's failure is everybody's. While the cache
- * is down each host asks for itself. The rest is passed on; `upstream` and `memory` are the caller's to close.
+ * a window (`ttlMs`, or the registry's own minimum where that is longer); the registry has 4½ minutes for it. While the
+ * registry fails, or who asks it dies, the last answer is served on, up to `staleMaxMs`; then the registry's failure is
+ * everybody's. A registry that fails is asked less and less often, up to every five minutes. While the cache is down
+ * each host asks for itself. The rest is passed on; `upstream` and `memory` are the caller's to close.
  */
 export function shareRegistry(
   upstream: Registry,
@@ -53,10 +55,13 @@ export function shareRegistry(
 }
 
 const pollMs = { least: 500, spread: 1000 } as const;
+/** Some polls longer than the one who asks may take, and less than the five minutes of a check. */
+const waitMs = askDeadlineMs + 15_000;
+/** Who is told to stop while it asks has this long to let another host ask. */
+const handBackMs = 2000;
 
 class SharedRegistry implements Registry {
   readonly #name: string;
-  readonly #claimMs: number;
   readonly #outage: Outage;
   readonly #slot: EntrySlot;
   readonly #claims: Claims;
@@ -71,20 +76,18 @@ class SharedRegistry implements Registry {
     private readonly options: ShareOptions,
     private readonly deps: ShareDeps,
   ) {
-    const { scope, ttlMs, owner } = options;
+    const { scope, owner } = options;
     const { clock } = deps;
     this.#name = registryIn(scope);
-    this.#claimMs = options.claimMs ?? Math.max(30_000, Math.min(ttlMs, 60_000));
     this.#outage = new Outage(this.#name, deps);
     this.#slot = new EntrySlot(scope, memory, this.#outage, deps);
-    this.#claims = new Claims(this.#slot, { owner, lengthMs: this.#claimMs, clock });
-    this.#upstream = new Upstream(registry, { name: this.#name, owner, clock });
+    this.#claims = new Claims(this.#slot, { owner, clock });
+    this.#upstream = new Upstream(registry, { scope, owner, clock });
   }
 
   async latest(c: Call): Promise<Latest> {
     const { clock, random } = this.deps;
-    // Two claims may die one after the other before anybody has an answer.
-    const untilMs = clock.monotonicMs() + 3 * this.#claimMs;
+    const untilMs = clock.monotonicMs() + waitMs;
     for (let lost = 0; clock.monotonicMs() < untilMs; ) {
       const look = await this.#slot.look(c);
       if (look === null) return this.#alone(c);
@@ -133,11 +136,11 @@ class SharedRegistry implements Registry {
     return this.#knowledge.ageMs(this.deps.clock.monotonicMs());
   }
 
-  #view({ seen }: Look) {
+  #view({ claimSeen, trySeen }: Look) {
     const nowMs = this.deps.clock.monotonicMs();
     return {
-      unchangedMs: seen === null ? 0 : nowMs - seen.firstSeenMs,
-      restedMs: seen === null ? 0 : restAgeMs(seen, nowMs, this.#rules().windowMs),
+      claimAgeMs: claimSeen === null ? 0 : claimAgeMs(claimSeen, nowMs),
+      restedMs: trySeen === null ? 0 : restAgeMs(trySeen, nowMs, this.#rules().windowMs),
       answerAgeMs: this.#answerAgeMs(),
     };
   }
@@ -153,37 +156,53 @@ class SharedRegistry implements Registry {
   }
 
   /** Asks, with the claim in hand, and tells the fleet. */
-  async #refresh({ look, atMs }: Held, c: Call): Promise<Latest> {
+  async #refresh(held: Held, c: Call): Promise<Latest> {
     const { clock } = this.deps;
-    const asked = await this.#upstream.ask(this.#claimMs - (clock.monotonicMs() - atMs), c);
-    if (asked.kind === "answered") {
-      const answer = { latest: asked.latest, fetchedAt: clock.now(), by: this.options.owner };
-      await this.#slot.swap(look.version, { answer, claim: null, failure: null }, c);
-    } else {
-      const { failure } = asked;
-      await this.#slot.swap(look.version, { answer: look.entry?.answer ?? null, claim: null, failure }, c);
+    const { answer, failure } = held.look.entry ?? { answer: null, failure: null };
+    const tenure = new Tenure(held, this.#slot, clock);
+    let outcome: Pick<SharedEntry, "answer" | "failure"> = { answer, failure };
+    try {
+      const asked = await this.#upstream.ask(failure?.failures ?? 0, c);
+      if (asked.kind === "failed") outcome = { answer, failure: asked.failure };
+      else {
+        const { owner } = this.options;
+        outcome = { answer: { latest: asked.latest, fetchedAt: clock.now(), by: owner }, failure: null };
+      }
+      await tenure.end(outcome, c);
+      return this.#result(asked);
+    } finally {
+      if (c.signal.aborted) await this.#handBack(tenure, outcome);
     }
-    return this.#result(asked);
+  }
+
+  /** So that the next host asks at once. If the cache takes too long for it, the claim runs out. */
+  async #handBack(tenure: Tenure, outcome: Pick<SharedEntry, "answer" | "failure">): Promise<void> {
+    const limit = { ms: handBackMs, doing: "hand back the claim", clock: this.deps.clock };
+    const ending = within(limit, (call) => tenure.end(outcome, call), {
+      signal: new AbortController().signal,
+    });
+    await ending.catch(() => undefined);
   }
 
   /** Without the shared cache. */
   async #alone(c: Call): Promise<Latest> {
     const nowMs = this.deps.clock.monotonicMs();
+    const rules = this.#rules();
     const asked = this.#upstream.lastAsked;
     const failure = asked?.kind === "failed" ? asked.failure : null;
     const situation = {
       nowMs,
       downSinceMs: this.#outage.sinceMs ?? nowMs,
-      asked: asked && { atMs: asked.atMs, retryAfterMs: failure?.retryAfterMs ?? 0 },
+      asked: asked && { atMs: asked.atMs, restMs: restAfterMs(failure, rules.windowMs) },
       answerAgeMs: this.#answerAgeMs(),
     };
     const [host = ""] = this.options.owner.split("/");
-    const verdict = decideAlone(situation, { ...this.#rules(), spread: spreadOf(host, this.options.scope) });
+    const verdict = decideAlone(situation, { ...rules, spread: spreadOf(host, this.options.scope) });
     if (verdict === "serve") return this.#serve(failure);
     if (verdict === "fail" && failure !== null) {
       throw errorOf(failure, { answerMs: situation.answerAgeMs, failureMs: nowMs - (asked?.atMs ?? nowMs) });
     }
-    return this.#result(await this.#upstream.ask(this.#claimMs, c));
+    return this.#result(await this.#upstream.ask(failure?.failures ?? 0, c));
   }
 
   /** What a try at the registry means to this host. */

@@ -14,8 +14,10 @@ export interface Look {
   readonly entry: SharedEntry | null;
   /** What a swap must find there; null: nothing. */
   readonly version: string | null;
-  /** Of the entry as it is; null: there is none, or none that can be read. */
-  readonly seen: Sighting | null;
+  /** Of its claim, as it was made or renewed last; null: there is none. */
+  readonly claimSeen: Sighting | null;
+  /** Of its last try, whoever claims the next one and gives the claim back; null: there is none. */
+  readonly trySeen: Sighting | null;
   /** Of its answer, which outlives claims and failures. */
   readonly answerSeen: Sighting | null;
 }
@@ -25,7 +27,8 @@ const stepDeadlineMs = 8000;
 /** The scope's place in the shared cache, and what this host saw there. */
 export class EntrySlot {
   readonly #key: string;
-  readonly #versions = new Watch();
+  readonly #claims = new Watch();
+  readonly #failures = new Watch();
   readonly #answers = new Watch();
   #unreadable: string | null = null;
 
@@ -49,7 +52,7 @@ export class EntrySlot {
 
   /** null: somebody else was first, or the cache does not answer. */
   async swap(expected: string | null, entry: SharedEntry, c: Call): Promise<Look | null> {
-    const body = encodeEntry(entry, this.memory.maxValueBytes);
+    const body = encodeEntry(entry, this.scope, this.memory.maxValueBytes);
     const write = (call: Call) => this.memory.compareAndSwap(this.#key, body, expected, call);
     const version = await this.#step("write", write, c);
     if (version === undefined || version === null) return null;
@@ -72,34 +75,35 @@ export class EntrySlot {
   }
 
   #read({ body, version }: { readonly body: Uint8Array; readonly version: string }): SharedEntry | null {
-    const entry = decodeEntry(body, this.scope);
-    if (entry === null && this.#unreadable !== version) {
+    const decoded = decodeEntry(body, this.scope);
+    if ("entry" in decoded) return decoded.entry;
+    if (this.#unreadable !== version) {
       this.#unreadable = version;
-      const registry = registryIn(this.scope);
-      this.deps.log.warn("Shared registry result not readable; it is replaced", { registry, key: this.#key });
+      const about = { rule: decoded.rule, registry: registryIn(this.scope), key: this.#key };
+      this.deps.log.warn("Shared registry result not readable; it is replaced", about);
     }
-    return entry;
+    return null;
   }
 
   #noted(entry: SharedEntry | null, version: string | null, startMs: number): Look {
     const look = { startMs, endMs: this.deps.clock.monotonicMs() };
     const now = this.deps.clock.now().getTime();
-    const since = (date: Date | undefined) => (date === undefined ? 0 : now - date.getTime());
-    const readable = entry === null || version === null ? null : { entry, version };
-    const seen = this.#versions.note(
-      readable && { id: readable.version, clockAgeMs: since(lastTry(readable.entry)) },
+    const { answer, claim, failure } = entry ?? { answer: null, claim: null, failure: null };
+    const written = (id: string, at: Date) => ({ id, clockAgeMs: now - at.getTime() });
+    // Each renewal is another version, whatever its clock says.
+    const claimSeen = this.#claims.note(claim && written(version ?? "", claim.at), look);
+    const failureSeen = this.#failures.note(
+      failure && written(idOf(failure.at, failure.by), failure.at),
       look,
     );
-    const answer = entry?.answer ?? null;
     const answerSeen = this.#answers.note(
-      answer && { id: `${answer.fetchedAt.getTime()} ${answer.by}`, clockAgeMs: since(answer.fetchedAt) },
+      answer && written(idOf(answer.fetchedAt, answer.by), answer.fetchedAt),
       look,
     );
-    return { entry, version, seen, answerSeen };
+    return { entry, version, claimSeen, trySeen: failureSeen ?? answerSeen, answerSeen };
   }
 }
 
-/** A claim's time is the observer's to measure: no clock tells. */
-function lastTry({ answer, claim, failure }: SharedEntry): Date | undefined {
-  return claim === null ? (failure?.at ?? answer?.fetchedAt) : undefined;
+function idOf(at: Date, by: string): string {
+  return `${at.getTime()} ${by}`;
 }

@@ -1,9 +1,11 @@
-import { toDewyError } from "../../errors.ts";
+import { DewyError, toDewyError } from "../../errors.ts";
 import type { Call } from "../../util/async.ts";
 import type { Clock } from "../../util/time.ts";
 import type { Latest, Registry } from "../registry.ts";
 import { within } from "./deadline.ts";
+import { brokenRule } from "./entry.ts";
 import { type SharedFailure, sharedFailure } from "./failure.ts";
+import { registryIn } from "./scope.ts";
 
 /** One try at the registry. Times are of the monotonic clock. */
 export type Asked =
@@ -15,6 +17,9 @@ export type Asked =
       readonly error: unknown;
     };
 
+/** Less than the five minutes of a check, so that a failure is still told to the fleet. */
+export const askDeadlineMs = 270_000;
+
 /** The registry itself, as far as this host asked it. */
 export class Upstream {
   /** null: never. */
@@ -23,22 +28,34 @@ export class Upstream {
 
   constructor(
     private readonly registry: Registry,
-    private readonly about: { readonly name: string; readonly owner: string; readonly clock: Clock },
+    private readonly about: { readonly scope: string; readonly owner: string; readonly clock: Clock },
   ) {}
 
-  /** Rejects only when `c` aborts. */
-  async ask(ms: number, c: Call): Promise<Asked> {
-    const { clock, name, owner } = this.about;
-    const doing = `ask ${name}`;
+  /** `failures`: so many tries in a row failed before this one. Rejects only when `c` aborts. */
+  async ask(failures: number, c: Call): Promise<Asked> {
+    const { clock, scope, owner } = this.about;
+    const doing = `ask ${registryIn(scope)}`;
     try {
-      const latest = await within({ ms, doing, clock }, (call) => this.registry.latest(call), c);
+      const limit = { ms: askDeadlineMs, doing, clock };
+      const latest = await within(limit, (call) => this.registry.latest(call), c);
+      this.#check(latest, doing);
       this.lastAnswer = { kind: "answered", atMs: clock.monotonicMs(), latest };
       this.lastAsked = this.lastAnswer;
     } catch (error) {
       c.signal.throwIfAborted();
-      const failure = sharedFailure(toDewyError(error, doing), clock.now(), owner);
+      const about = { at: clock.now(), by: owner, failures: failures + 1 };
+      const failure = sharedFailure(toDewyError(error, doing), about);
       this.lastAsked = { kind: "failed", atMs: clock.monotonicMs(), failure, error };
     }
     return this.lastAsked;
+  }
+
+  /** What the others would not take from the cache is a failure for this host too: they must not ask over and over. */
+  #check(latest: Latest, doing: string): void {
+    const rule = brokenRule(latest, this.about.scope);
+    if (rule === null) return;
+    throw new DewyError("bad-answer", `${doing}: the answer can't be shared: ${rule}`, {
+      hint: "publish it under another name, or leave out registry-ttl=",
+    });
   }
 }

@@ -1,5 +1,6 @@
 import { DewyError, messageOf, systemCode } from "../../errors.ts";
 import { networkError } from "../../http/error.ts";
+import { field } from "../../util/field.ts";
 import { clean } from "./clean.ts";
 
 /** What went wrong when credentials were looked for or a token was asked for. */
@@ -173,8 +174,4 @@ function networkCode(error: unknown, depth = 0): string | null {
   if (!files && /^E[A-Z_]+$|^Connection|^FailedToOpen|CERT|SELF_SIGNED|VERIFY|TLS|SSL/.test(code))
     return code;
   return depth < 5 && error instanceof Error ? networkCode(error.cause, depth + 1) : null;
-}
-
-function field(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
 }

@@ -1,5 +1,6 @@
 import { DewyError } from "../../errors.ts";
 import { limitMs } from "../../http/status.ts";
+import { field } from "../../util/field.ts";
 import { clean } from "./clean.ts";
 
 /** What a request is for. */
@@ -139,10 +140,6 @@ function explanation({ headers, text }: GcsAnswer): { said: string; reasons: rea
   } catch {
     return { said: /^[\x20-\x7e\s]*$/.test(text) ? clean(text) : "", reasons: [] };
   }
-}
-
-function field(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
 }
 
 function isText(value: unknown): value is string {

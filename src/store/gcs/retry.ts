@@ -1,25 +1,16 @@
-import { toDewyError } from "../../errors.ts";
+import type { ErrorCode } from "../../errors.ts";
 import type { Call } from "../../util/async.ts";
+import { persist } from "../../util/patience.ts";
 import type { Clock } from "../../util/time.ts";
-import { Patience } from "../patience.ts";
 
-const retries = 2;
+const maxFailures = 2;
+/** Not a limit, which is the governor's, nor a silence, which is too long to wait for again. */
+const codes: ReadonlySet<ErrorCode> = new Set(["network-unreachable", "http-status"]);
 
 /**
  * A read that a cut or a 5xx ended is tried again, soon and twice. Not a write: the first one may have been done, and
  * its writer would take the second one's refusal for a lost race.
  */
-export async function patiently<T>(work: () => Promise<T>, doing: string, clock: Clock, c: Call): Promise<T> {
-  const patience = new Patience({ clock, maxFailures: retries });
-  for (;;) {
-    try {
-      return await work();
-    } catch (error) {
-      c.signal.throwIfAborted();
-      const failure = toDewyError(error, doing);
-      // The governor's, or too long to wait for again.
-      if (failure.code === "rate-limited" || failure.code === "network-timeout") throw failure;
-      await patience.after(failure, c);
-    }
-  }
+export function patiently<T>(work: () => Promise<T>, doing: string, clock: Clock, c: Call): Promise<T> {
+  return persist(work, doing, { clock, maxFailures, codes }, c);
 }

@@ -1,5 +1,5 @@
 import { DewyError, toDewyError } from "../../errors.ts";
-import { governed } from "../../http/governed.ts";
+import { governed, Harmless } from "../../http/governed.ts";
 import type { Digest } from "../../release/release.ts";
 import type { ResumePoint } from "../../release/source.ts";
 import type { Call } from "../../util/async.ts";
@@ -207,10 +207,11 @@ class GcsStore implements ObjectStore {
         if (failure.code === "unauthorized") this.#sdk.forget();
         // An object's absence is an answer; what is missing here is the bucket.
         const refusal = refusalOf(failure);
-        throw refusal?.status === 404 ? bucketMissing(task, refusal) : failure;
+        if (refusal?.status === 404) throw bucketMissing(task, refusal);
+        throw refusal?.status === 403 ? new Harmless(failure) : failure;
       }
     };
-    return governed(this.deps.governor, this.#origin, task.doing, explained, c);
+    return governed(this.deps.governor, `${this.#origin}/${this.options.bucket}`, task.doing, explained, c);
   }
 
   #task(doing: string): GcsTask {

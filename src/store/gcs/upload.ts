@@ -2,8 +2,9 @@ import { type FileHandle, open } from "node:fs/promises";
 import { DewyError, toDewyError } from "../../errors.ts";
 import { readText } from "../../http/body.ts";
 import type { Call } from "../../util/async.ts";
+import { readWhole } from "../../util/fs.ts";
+import { Patience } from "../../util/patience.ts";
 import type { Clock } from "../../util/time.ts";
-import { Patience } from "../patience.ts";
 import type { LocalFile } from "../store.ts";
 import { type GcsTask, refusalOf } from "./error.ts";
 import { type GcsReply, send } from "./transport.ts";
@@ -155,12 +156,8 @@ class Content {
     const wanted = Math.min(this.#buffer.length, sizeBytes - offset);
     if (wanted <= 0)
       throw new DewyError("bad-answer", `${this.upload.task.doing}: more arrived than was sent`);
-    for (let done = 0; done < wanted; ) {
-      const { bytesRead } = await this.file.read(this.#buffer, done, wanted - done, offset + done);
-      if (bytesRead === 0) throw this.#changed();
-      done += bytesRead;
-    }
     const bytes = this.#buffer.subarray(0, wanted);
+    if (!(await readWhole(this.file, bytes, offset))) throw this.#changed();
     this.#hash(offset, bytes);
     return { offset, bytes, md5: offset + wanted === sizeBytes ? this.md5 : null };
   }

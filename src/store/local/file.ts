@@ -1,16 +1,9 @@
 import { type BigIntStats, constants } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { DewyError, systemCode } from "../../errors.ts";
-import type { Digest } from "../../release/release.ts";
 import type { Call } from "../../util/async.ts";
+import { isAbsent } from "../../util/fs.ts";
 import type { Version } from "../store.ts";
-
-const absent: ReadonlySet<string | undefined> = new Set(["ENOENT", "ENOTDIR", "ENAMETOOLONG", "ELOOP"]);
-
-/** Whether a system call failed because there is nothing of that name. */
-export function isAbsent(error: unknown): boolean {
-  return absent.has(systemCode(error));
-}
 
 /** null unless it is a file, or a link to one. */
 export async function statFile(path: string): Promise<BigIntStats | null> {
@@ -95,32 +88,5 @@ export class FileChunks implements AsyncIterableIterator<Uint8Array> {
     this.#open = false;
     if (wasOpen) await this.handle.close();
     return { done: true, value: undefined };
-  }
-}
-
-const bufferBytes = 1024 * 1024;
-
-/** The digest of an open file's bytes, which also go to `to` where that is given. */
-export async function pour(from: FileHandle, to: FileHandle | null, c: Call): Promise<Digest> {
-  const hasher = new Bun.CryptoHasher("sha256");
-  const buffer = Buffer.allocUnsafe(bufferBytes);
-  for (let position = 0; ; ) {
-    c.signal.throwIfAborted();
-    const { bytesRead } = await from.read(buffer, 0, bufferBytes, position);
-    if (bytesRead === 0) return `sha256:${hasher.digest("hex")}`;
-    hasher.update(buffer.subarray(0, bytesRead));
-    if (to !== null) await writeWhole(to, buffer.subarray(0, bytesRead), position);
-    position += bytesRead;
-  }
-}
-
-/** `write(2)` may take less than it was given. */
-export async function writeWhole(
-  handle: Pick<FileHandle, "write">,
-  bytes: Uint8Array,
-  position = 0,
-): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    done += (await handle.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
   }
 }

@@ -2,8 +2,9 @@ import type { Dirent } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { abortable, type Call } from "../../util/async.ts";
+import { isAbsent } from "../../util/fs.ts";
 import type { ObjectEntry } from "../store.ts";
-import { isAbsent, statFile, updatedAtOf, versionOf } from "./file.ts";
+import { statFile, updatedAtOf, versionOf } from "./file.ts";
 import { directoryOfPrefix, partOfName, pathOfDirectory, sortByBytes } from "./names.ts";
 
 interface Listing {

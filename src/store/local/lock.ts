@@ -3,9 +3,9 @@ import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { systemCode } from "../../errors.ts";
 import { abortable, type Call, Mutex } from "../../util/async.ts";
+import { writeWhole } from "../../util/fs.ts";
 import { tryLock } from "../../util/libc.ts";
 import { systemClock } from "../../util/time.ts";
-import { writeWhole } from "./file.ts";
 
 const refused: ReadonlySet<string | undefined> = new Set(["EACCES", "EPERM", "EROFS"]);
 const digits = 20;

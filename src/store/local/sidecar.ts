@@ -1,8 +1,8 @@
 import { readFile, rename, unlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Digest } from "../../release/release.ts";
-import { isAbsent } from "./file.ts";
-import { partialBeside } from "./partial.ts";
+import { isAbsent } from "../../util/fs.ts";
+import { partialPath } from "../../util/partial.ts";
 import { removeQuietly } from "./transfer.ts";
 
 /**
@@ -22,7 +22,7 @@ export async function readSidecar(path: string, ino: bigint): Promise<Digest | n
 
 /** Without fsync: one that a power cut spoiled says nothing. */
 export async function writeSidecar(path: string, ino: bigint, digest: Digest): Promise<void> {
-  const partial = partialBeside(path);
+  const partial = partialPath(path);
   try {
     await writeFile(partial, `${digest} ${ino}\n`, { flag: "wx" });
     await rename(partial, sidecarOf(path));

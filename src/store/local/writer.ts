@@ -3,21 +3,15 @@ import { dirname } from "node:path";
 import { DewyError, systemCode } from "../../errors.ts";
 import type { Digest } from "../../release/release.ts";
 import type { Call } from "../../util/async.ts";
+import { isAbsent, syncDirectory } from "../../util/fs.ts";
+import { nameIfFree, tryLink } from "../../util/link.ts";
+import { partialPath, removePartials } from "../../util/partial.ts";
 import type { LocalFile, Version } from "../store.ts";
-import { isAbsent, openFile, versionOf } from "./file.ts";
+import { openFile, versionOf } from "./file.ts";
 import { WriteLock, type WriteTimes } from "./lock.ts";
 import { pathOfKey } from "./names.ts";
-import { partialBeside, removeAbandoned } from "./partial.ts";
 import { removeSidecar, writeSidecar } from "./sidecar.ts";
-import {
-  copyDurable,
-  inDirectoryOf,
-  nameIfFree,
-  removeQuietly,
-  syncDirectory,
-  tryLink,
-  writeDurable,
-} from "./transfer.ts";
+import { copyDurable, inDirectoryOf, removeQuietly, writeDurable } from "./transfer.ts";
 
 interface Write {
   readonly path: string;
@@ -77,7 +71,7 @@ export class LocalWriter {
   async #write(write: Write, c: Call): Promise<Version | null> {
     c.signal.throwIfAborted();
     await requireDirectory(this.directory);
-    const partial = partialBeside(write.path);
+    const partial = partialPath(write.path);
     try {
       await inDirectoryOf(write.path, async () => {
         await this.#cleanOnce(dirname(write.path));
@@ -93,7 +87,7 @@ export class LocalWriter {
   async #cleanOnce(directory: string): Promise<void> {
     if (this.#cleaned.has(directory)) return;
     this.#cleaned.add(directory);
-    await removeAbandoned(directory);
+    await removePartials(directory);
   }
 }
 

@@ -1,3 +1,5 @@
+import { field } from "../../util/field.ts";
+
 /** What an S3 service said when it refused, as far as it said it. The library's own error types stay out of here. */
 export interface S3Refusal {
   /** `NoSuchKey`; null where the answer had no body (HEAD) or none that S3 would give. */
@@ -45,9 +47,4 @@ function headersOf(value: unknown): Headers {
 
 function words(value: unknown): string | null {
   return typeof value === "string" && value !== "" ? value : null;
-}
-
-function field(value: unknown, name: string): unknown {
-  if (typeof value !== "object" || value === null) return undefined;
-  return Reflect.get(value, name);
 }

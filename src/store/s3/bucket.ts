@@ -1,7 +1,7 @@
 import type { S3Client } from "@aws-sdk/client-s3";
 import type { DewyError } from "../../errors.ts";
 import { slowError } from "../../http/error.ts";
-import { governed } from "../../http/governed.ts";
+import { governed, Harmless } from "../../http/governed.ts";
 import { Watchdog } from "../../http/watchdog.ts";
 import type { Call } from "../../util/async.ts";
 import { checkKey } from "../key.ts";
@@ -55,9 +55,7 @@ export function openBucket(options: S3Options, deps: StoreDeps): Bucket {
       deadline.wait();
       try {
         const once = () => attempt(bucket, doing, work, call);
-        const outcome = await governed(deps.governor, `${endpoint}/${name}`, full, once, c);
-        if (outcome.denied !== undefined) throw outcome.denied;
-        return outcome.result;
+        return await governed(deps.governor, `${endpoint}/${name}`, full, once, c);
       } finally {
         deadline.stop();
       }
@@ -67,20 +65,14 @@ export function openBucket(options: S3Options, deps: StoreDeps): Bucket {
   return bucket;
 }
 
-type Outcome<T> =
-  | { readonly denied?: never; readonly result: T }
-  /** What these credentials may not do says nothing about the service: it is not left alone for it. */
-  | { readonly denied: DewyError };
-
-async function attempt<T>(bucket: Bucket, doing: string, work: Work<T>, c: Call): Promise<Outcome<T>> {
+async function attempt<T>(bucket: Bucket, doing: string, work: Work<T>, c: Call): Promise<T> {
   const { client, deps, options } = bucket;
   try {
     await ensureCredentials(client.config.credentials, `${doing} in ${options.url}`, deps, c);
-    return { result: await work(c.signal) };
+    return await work(c.signal);
   } catch (error) {
     c.signal.throwIfAborted();
     const failure = bucket.explain(error, doing);
-    if (isDenied(error)) return { denied: failure };
-    throw failure;
+    throw isDenied(error) ? new Harmless(failure) : failure;
   }
 }

@@ -7,7 +7,7 @@ import {
 } from "@aws-sdk/client-s3";
 import { DewyError, messageOf } from "../../errors.ts";
 import type { Call } from "../../util/async.ts";
-import { Patience } from "../patience.ts";
+import { persist } from "../../util/patience.ts";
 import { refusalOf } from "./answer.ts";
 import type { Bucket } from "./bucket.ts";
 import { ownWrite } from "./own-write.ts";
@@ -65,7 +65,7 @@ export class MultipartUpload implements AsyncDisposable {
       this.bucket.client.send(new UploadPartCommand({ ...this.target, PartNumber, Body: body }), {
         abortSignal,
       });
-    const { ETag } = await this.#persist(() => this.bucket.run(doing, send, c, limitMs), c);
+    const { ETag } = await this.#persist(doing, send, limitMs, c);
     this.#parts.push({ PartNumber, ETag: versionOf(this.bucket, ETag, doing) });
   }
 
@@ -84,7 +84,7 @@ export class MultipartUpload implements AsyncDisposable {
         },
       );
     const doing = `put ${this.key}`;
-    const outcome = await this.#persist(() => this.bucket.run(doing, send, c, completeMs), c);
+    const outcome = await this.#persist(doing, send, completeMs, c);
     // It was completed already, and the answer got lost; or somebody took it away.
     if (outcome === "gone" && (await ownWrite(this.bucket, this.key, this.writeId, c)) === null) {
       throw new DewyError("bad-answer", `${doing}: the service has lost the upload`);
@@ -92,17 +92,13 @@ export class MultipartUpload implements AsyncDisposable {
     this.#completed = true;
   }
 
-  async #persist<T>(attempt: () => Promise<T>, c: Call): Promise<T> {
-    const patience = new Patience(this.bucket.deps);
-    for (;;) {
-      try {
-        return await attempt();
-      } catch (error) {
-        c.signal.throwIfAborted();
-        if (!(error instanceof DewyError)) throw error;
-        await patience.after(error, c);
-      }
-    }
+  #persist<T>(
+    doing: string,
+    send: (signal: AbortSignal) => Promise<T>,
+    limitMs: number,
+    c: Call,
+  ): Promise<T> {
+    return persist(() => this.bucket.run(doing, send, c, limitMs), doing, this.bucket.deps, c);
   }
 
   /** Parts that nobody takes back are paid for until the bucket's lifecycle rules remove them. */

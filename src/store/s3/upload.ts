@@ -1,6 +1,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { DewyError, toDewyError } from "../../errors.ts";
 import type { Call } from "../../util/async.ts";
+import { readWhole } from "../../util/fs.ts";
 import type { LocalFile } from "../store.ts";
 import type { Bucket } from "./bucket.ts";
 import { MultipartUpload } from "./multipart.ts";
@@ -65,11 +66,7 @@ async function uploadParts(bucket: Bucket, key: string, source: Source, c: Call)
 
 async function readPart({ handle, size, buffer, doing }: Source, at: number): Promise<Buffer> {
   const part = buffer.subarray(0, Math.min(buffer.length, size - at));
-  for (let filled = 0; filled < part.length; ) {
-    const { bytesRead } = await handle.read(part, filled, part.length - filled, at + filled);
-    if (bytesRead === 0) throw changed(doing);
-    filled += bytesRead;
-  }
+  if (!(await readWhole(handle, part, at))) throw changed(doing);
   return part;
 }
 

@@ -2,22 +2,22 @@ import { readlinkSync } from "node:fs";
 import { readdir, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
-import { systemCode } from "../../errors.ts";
+import { systemCode } from "../errors.ts";
 
 /** What a writer on another host left for so long is nobody's any more. */
 const abandonedMs = 24 * 3_600_000;
 const pattern = /^\.partial-(x[0-9a-f]{8})-(\d+)-/;
 
 /**
- * Where to make what is to be renamed to `path`. The name tells who makes it: a directory may be shared by hosts,
- * and a process number means something on one of them only.
+ * Where to make what is to be renamed to `path`: a name nobody can have guessed and put a link at. It tells who makes
+ * it: a directory may be shared by hosts, and a process number means something on one of them only.
  */
-export function partialBeside(path: string): string {
+export function partialPath(path: string): string {
   return join(dirname(path), `.partial-${here()}-${process.pid}-${crypto.randomUUID()}`);
 }
 
 /** Removes what writers that were killed left in a directory: nobody else ever would. */
-export async function removeAbandoned(directory: string): Promise<void> {
+export async function removePartials(directory: string): Promise<void> {
   try {
     for (const name of await readdir(directory)) {
       if (await isAbandoned(directory, name)) await rm(join(directory, name), { force: true });
