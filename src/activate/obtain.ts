@@ -5,7 +5,7 @@ import { downloadArtifact } from "../artifact/download.ts";
 import { archiveSuffixOf } from "../artifact/extract/extract.ts";
 import { type ExpectedDigest, expectedDigests, verifyDigest } from "../artifact/verify.ts";
 import type { Cache } from "../cache/cache.ts";
-import { DewyError, messageOf } from "../errors.ts";
+import { DewyError, toDewyError } from "../errors.ts";
 import { records } from "../events.ts";
 import type { Log } from "../log.ts";
 import { artifactKey, type DeployableRelease, type Digest } from "../release/release.ts";
@@ -144,8 +144,12 @@ async function take(cache: Cache, key: string, order: Order, deps: ObtainDeps, c
   } catch (error) {
     c.signal.throwIfAborted();
     rmSync(path, { force: true });
-    deps.log.warn("Cached artifact not usable; downloading it", { cache_key: key, error: messageOf(error) });
-    if (!(error instanceof DewyError) || error.code !== "digest-mismatch") return { kind: "down" };
+    const { code, message, hint } = toDewyError(error, "read the cache");
+    if (code !== "digest-mismatch") {
+      deps.log.warn("Cache not usable; downloading the artifact", { cache_key: key, error: message, hint });
+      return { kind: "down" };
+    }
+    deps.log.warn("Cached artifact not usable; downloading it", { cache_key: key, error: message, hint });
     await cache.delete(key, withDeadline(c, lookupDeadlineMs)).catch(() => undefined);
     return { kind: "unfit" };
   }
@@ -165,7 +169,8 @@ async function put(
     return await cache.putFile(key, { path, digest }, withDeadline(c, limitMs));
   } catch (error) {
     c.signal.throwIfAborted();
-    deps.log.warn("Artifact not cached", { cache_key: key, error: messageOf(error) });
+    const { message, hint } = toDewyError(error, "write the cache");
+    deps.log.warn("Artifact not cached", { cache_key: key, error: message, hint });
     return false;
   }
 }

@@ -185,7 +185,7 @@ export class Agent {
   }
 
   async #failed(tag: string | null, failure: DewyError, c: Call): Promise<Outcome> {
-    this.#logFailure(failure);
+    this.#logFailure(failure, tag);
     const servingTag = this.deps.state.state.current?.tag ?? null;
     const { message } = failure;
     await this.deps.announcer.tell(
@@ -195,8 +195,9 @@ export class Agent {
     return { kind: "failed", failure };
   }
 
-  #logFailure(failure: DewyError): void {
-    this.deps.log.error(records.runFailed, { error: failure.message, hint: failure.hint });
+  #logFailure(failure: DewyError, tag: string | null = null): void {
+    const { message, hint } = failure;
+    this.deps.log.error(records.runFailed, { error: message, tag: tag ?? undefined, hint });
   }
 
   #ownPauseMs(): number {

@@ -1,4 +1,4 @@
-import { messageOf, toDewyError } from "../errors.ts";
+import { toDewyError } from "../errors.ts";
 import { records } from "../events.ts";
 import type { Log } from "../log.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -38,10 +38,10 @@ export class Reporter {
       }
     } catch (error) {
       c.signal.throwIfAborted();
-      if (this.#warnedOf !== record.id)
-        log.warn("Report failed", { error: messageOf(error), tag: record.tag });
+      const { message, hint, retryable } = toDewyError(error, "report");
+      if (this.#warnedOf !== record.id) log.warn("Report failed", { error: message, tag: record.tag, hint });
       this.#warnedOf = record.id;
-      if (toDewyError(error, "report").retryable) return;
+      if (retryable) return;
     }
     state.learn({ unreported: null });
   }

@@ -8,13 +8,26 @@ import type { StateFile } from "./state.ts";
 export class SkipLog {
   #graceWarned: string | null = null;
   #republished: string | null = null;
+  #nothingWarned = false;
 
   constructor(private readonly deps: { readonly state: StateFile; readonly log: Log }) {}
 
   note(reason: SkipReason, release: Release | null): void {
     if (reason === "current") this.#noteRepublished(release);
+    if (reason === "no-release") this.#noteNothing();
+    else this.#nothingWarned = false;
     if (reason === "grace") this.#noteGrace(release?.tag ?? null);
     else this.deps.log.debug(records.skipped, { reason, tag: release?.tag });
+  }
+
+  /** A mistyped prefix, or a rule that nothing meets, looks just like that. */
+  #noteNothing(): void {
+    if (!this.#nothingWarned) {
+      this.deps.log.warn("The registry has no release for this host", {
+        hint: "check its URL, the tags' form, constraint=, pre-release=, calver and --slot",
+      });
+    }
+    this.#nothingWarned = true;
   }
 
   #noteGrace(tag: string | null): void {

@@ -33,5 +33,5 @@ export function parseUrl(text: string, example: string, options: UrlOptions = {}
 
 /** A URL for a message: no user, no password, nothing of the query. Rather too little than too much. */
 export function withoutSecrets(text: string): string {
-  return text.replace(/[?#].*/s, "?…").replace(/^([^/@]*\/\/)?.*@/s, "$1***@");
+  return text.replace(/^([^/@]*\/\/)?.*@/s, "$1***@").replace(/[?#].*/s, "?…");
 }

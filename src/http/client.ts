@@ -1,4 +1,4 @@
-import { accessSync, constants } from "node:fs";
+import { readFileSync } from "node:fs";
 import { DewyError, messageOf } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Call } from "../util/async.ts";
@@ -217,7 +217,8 @@ function memoryKey(request: HttpRequest): string {
 function warnOfUnreadableRoots(path: string | undefined, log: Log): void {
   if (path === undefined || path === "") return;
   try {
-    accessSync(path, constants.R_OK);
+    if (/-----BEGIN (TRUSTED )?CERTIFICATE-----/.test(readFileSync(path, "latin1"))) return;
+    log.warn("SSL_CERT_FILE holds no certificate", { path, hint: "name a file of PEM certificates" });
   } catch (error) {
     log.warn("SSL_CERT_FILE cannot be read", { path, error: messageOf(error) });
   }

@@ -7,12 +7,31 @@ export function networkError(error: unknown, doing: string, host: string): DewyE
   if (code === "Malformed_HTTP_Response") {
     return new DewyError("bad-answer", `${doing}: ${host} does not speak HTTP`);
   }
+  if (code === "EPROTO") {
+    return new DewyError(
+      "network-unreachable",
+      `${doing}: ${host} speaks no TLS, or none that dewy knows (${code})`,
+      {
+        hint: "check the port, and whether the address begins with http:// or https://",
+      },
+    );
+  }
   if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ALTNAME|EPROTO|TLS|SSL/.test(code)) {
     return new DewyError("network-unreachable", `${doing}: no trusted TLS connection to ${host} (${code})`, {
       hint: "put the authority's certificate into a file and name it in SSL_CERT_FILE",
     });
   }
-  return new DewyError("network-unreachable", `${doing}: no connection to ${host} (${code})`);
+  return new DewyError("network-unreachable", `${doing}: no connection to ${host} (${code})`, {
+    hint: proxyHint(),
+  });
+}
+
+/** fetch does not say which of the two it could not reach. */
+function proxyHint(): string | undefined {
+  const set = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"].filter((name) => process.env[name]);
+  return set.length === 0
+    ? undefined
+    : `check the proxy too (${set.join(", ")}), or exempt the host in NO_PROXY`;
 }
 
 export function silentError(doing: string, host: string, quietMs: number): DewyError {

@@ -86,7 +86,7 @@ describe("an artifact", () => {
     using obtained = await obtain(host, { cache });
     expect(obtained.digest).toBe(digestOf(good));
     expect(host.log.at("warn")).toEqual([
-      "Cached artifact not usable; downloading it",
+      "Cache not usable; downloading the artifact",
       "Artifact not cached",
     ]);
   });
@@ -191,7 +191,7 @@ describe("an artifact with a cache that hosts share", () => {
     };
     using obtained = await obtain(host, { shared });
     expect(obtained).toMatchObject({ digest: digestOf(good), fromCache: false });
-    expect(host.log.at("warn")).toEqual(["Cached artifact not usable; downloading it"]);
+    expect(host.log.at("warn")).toEqual(["Cache not usable; downloading the artifact"]);
   });
 
   test("that does not get there comes all the same", async () => {

@@ -155,6 +155,19 @@ describe("a check", () => {
     expect(await host.agent().tick(c)).toMatchObject({ kind: "failed", failure: { code } });
   });
 
+  test("that finds nothing for this host says so once, and again when that was over", async () => {
+    using host = new AgentHost();
+    const agent = host.agent();
+    for (let ticks = 0; ticks < 3; ticks++) expect(await agent.tick(c)).toEqual({ kind: "idle" });
+    expect(host.log.at("warn")).toEqual(["The registry has no release for this host"]);
+    host.registry.publish("v1.0.0");
+    await agent.tick(c);
+    await agent.tick(c);
+    host.registry.unpublish("v1.0.0");
+    await agent.tick(c);
+    expect(host.log.at("warn")).toHaveLength(2);
+  });
+
   test("of a release without artifact waits, and warns once a release", async () => {
     using host = new AgentHost();
     const agent = host.agent();

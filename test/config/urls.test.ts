@@ -44,6 +44,8 @@ test.each([
   ["smtp//user:s3cret@host/x"],
   ["user:s3cret@host"],
   ["redis://:s3c/s3cret@host:99999"],
+  ["redis://:s3cret#REST@host"],
+  ["redis://:s3cret?REST@host/0"],
   ["slack:channel?token=s3cret"],
   ["slack:channel#s3cret"],
 ])("%s shows no secret", (url) => {

@@ -1,10 +1,13 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { DewyError } from "../../src/errors.ts";
 import { readText } from "../../src/http/body.ts";
 import { HttpClient, type HttpRequest } from "../../src/http/client.ts";
 import { silentLog } from "../../src/log.ts";
 import { FakeClock } from "../support/clock.ts";
 import { HttpHost, type Reply } from "../support/http-host.ts";
+import { tempDir } from "../support/temp-dir.ts";
 import { c, client, failureOf, json, ok } from "./fixture.ts";
 
 describe("statuses", () => {
@@ -239,11 +242,15 @@ describe("redirects", () => {
   });
 });
 
-test("an unreadable SSL_CERT_FILE is told, as Bun would ignore it", () => {
+test("an SSL_CERT_FILE that can't be read, or holds no certificate, is told, as Bun would ignore it", () => {
   const warned: unknown[] = [];
   const log = { ...silentLog, warn: (message: string) => void warned.push(message) };
   const options = { clock: new FakeClock(), log, userAgent: "dewy/0" };
   new HttpClient({ ...options, env: { SSL_CERT_FILE: "/no/such/file" } });
   new HttpClient({ ...options, env: { SSL_CERT_FILE: import.meta.path } });
-  expect(warned).toEqual(["SSL_CERT_FILE cannot be read"]);
+  using dir = tempDir();
+  const good = join(dir.path, "ca.pem");
+  writeFileSync(good, `-----${"BEGIN"} CERTIFICATE-----\n`);
+  new HttpClient({ ...options, env: { SSL_CERT_FILE: good } });
+  expect(warned).toEqual(["SSL_CERT_FILE cannot be read", "SSL_CERT_FILE holds no certificate"]);
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { decideAlone, spreadOf } from "../../src/registry/shared/alone.ts";
-import { type Decision, decide, type View } from "../../src/registry/shared/decide.ts";
+import { type Decision, decide, type Rules, type View } from "../../src/registry/shared/decide.ts";
 import type { SharedEntry } from "../../src/registry/shared/entry.ts";
 import { claimAgeMs, likelyAgeMs, restAgeMs, Watch } from "../../src/registry/shared/sighting.ts";
 
@@ -17,7 +17,7 @@ const failure = {
   hint: null,
   retryAfterMs: null,
 } as const;
-const rules = { windowMs: 30_000, staleMaxMs: 600_000 };
+const rules = { windowMs: 30_000, staleMaxMs: 600_000, owner: "web1", mayAsk: true };
 const none: SharedEntry = { answer: null, claim: null, failure: null };
 const fresh: SharedEntry = { ...none, answer };
 const claimed: SharedEntry = { ...fresh, claim };
@@ -108,6 +108,50 @@ describe("what a host does about the fleet's entry", () => {
     expect(decide(entry, view(changes), rules)).toEqual(decision);
   });
 
+  const refused = { ...failure, code: "unauthorized", by: "web2" } as const;
+
+  test.each<[string, SharedEntry, Partial<View>, Partial<Rules>, Decision]>([
+    [
+      "another host was refused, nothing to serve: asks",
+      { ...none, failure: refused },
+      { answerAgeMs: null },
+      {},
+      claiming,
+    ],
+    [
+      "another host was limited, nothing to serve: asks",
+      { ...none, failure: { ...refused, code: "rate-limited" } },
+      { answerAgeMs: null },
+      {},
+      claiming,
+    ],
+    [
+      "it was refused itself, nothing to serve: fails",
+      { ...none, failure: refused },
+      { answerAgeMs: null },
+      { owner: "web2" },
+      fail,
+    ],
+    [
+      "another host was refused for the ninth time: asks a window later",
+      { ...failing, failure: { ...refused, failures: 9 } },
+      { restedMs: 30_000 },
+      {},
+      claiming,
+    ],
+    [
+      "another host was refused just now: serves the old one",
+      { ...failing, failure: refused },
+      { restedMs: 29_999 },
+      {},
+      serving,
+    ],
+    ["it may not ask: serves the old one", fresh, { restedMs: 99_000 }, { mayAsk: false }, serving],
+    ["it may not ask, nothing to serve: fails", none, { answerAgeMs: null }, { mayAsk: false }, fail],
+  ])("%s", (_, entry, changes, others, decision) => {
+    expect(decide(entry, view(changes), { ...rules, ...others })).toEqual(decision);
+  });
+
   const ms = fc.integer({ min: 0, max: 2_000_000 });
   const entries = fc.record({
     answer: fc.constantFrom(null, answer),
@@ -130,7 +174,7 @@ describe("what a host does about the fleet's entry", () => {
     decide(
       entry,
       { claimAgeMs, restedMs, answerAgeMs: entry.answer === null ? null : ageMs },
-      { windowMs, staleMaxMs },
+      { ...rules, windowMs, staleMaxMs },
     ).kind;
   type Situation = typeof situations extends fc.Arbitrary<infer T> ? T : never;
 

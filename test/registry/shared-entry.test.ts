@@ -31,7 +31,7 @@ const full: SharedEntry = {
     failures: 3,
     code: "rate-limited",
     message: "not now",
-    hint: "set GH_TOKEN",
+    hint: "see its status page",
     retryAfterMs: 60_000,
   },
 };
@@ -136,16 +136,19 @@ describe("an entry", () => {
 
 describe("a failure told to the fleet", () => {
   test("keeps what the operator and the other hosts need", () => {
-    const error = new DewyError("rate-limited", "not now", { hint: "set GH_TOKEN", retryAfterMs: 90_000 });
-    const failure = sharedFailure(error, { at, by: "web1", failures: 1 });
-    expect(errorOf(failure, { answerMs: null, failureMs: 0 })).toMatchObject({
-      code: "rate-limited",
-      message: "not now",
-      hint: "set GH_TOKEN",
+    const error = new DewyError("http-status", "not now", {
+      hint: "see its status page",
       retryAfterMs: 90_000,
     });
-    expect(errorOf(failure, { answerMs: null, failureMs: 80_000 }).retryAfterMs).toBe(10_000);
-    expect(errorOf(failure, { answerMs: null, failureMs: 90_000 }).retryAfterMs).toBeUndefined();
+    const failure = sharedFailure(error, { at, by: "web1", failures: 1 });
+    expect(errorOf(failure, { answerMs: null, failureMs: 0 }, failure.by)).toMatchObject({
+      code: "http-status",
+      message: "not now",
+      hint: "see its status page",
+      retryAfterMs: 90_000,
+    });
+    expect(errorOf(failure, { answerMs: null, failureMs: 80_000 }, failure.by).retryAfterMs).toBe(10_000);
+    expect(errorOf(failure, { answerMs: null, failureMs: 90_000 }, failure.by).retryAfterMs).toBeUndefined();
   });
 
   test("says how old the answer is that may be served no longer", () => {
@@ -154,7 +157,7 @@ describe("a failure told to the fleet", () => {
       by: "web1",
       failures: 1,
     });
-    expect(errorOf(failure, { answerMs: 86_400_499, failureMs: 0 })).toMatchObject({
+    expect(errorOf(failure, { answerMs: 86_400_499, failureMs: 0 }, failure.by)).toMatchObject({
       code: "network-unreachable",
       message: "no route; the last answer is 24h0m0s old, too old to be served",
       hint: "see why the registry fails, or raise registry-stale-max=",
@@ -166,7 +169,7 @@ describe("a failure told to the fleet", () => {
     ["no message", new DewyError("internal", ""), { message: "no reason given" }],
     [
       "a wait of a year",
-      new DewyError("rate-limited", "x", { retryAfterMs: 3e10 }),
+      new DewyError("http-status", "x", { retryAfterMs: 3e10 }),
       { retryAfterMs: 3_900_000 },
     ],
     ["a message without end", new DewyError("internal", "x".repeat(9999)), { message: "x".repeat(2000) }],

@@ -307,6 +307,7 @@ describe("a registry that fails", () => {
         error: "no route to the registry",
         age: new DurationValue(ttlMs),
         registry: "memory:///registry",
+        host: "web1",
       });
       expect(warnings[1]?.attributes["age"]).toEqual(new DurationValue(2 * ttlMs));
     }
@@ -352,7 +353,9 @@ describe("a registry that fails", () => {
     for (const host of [web1, web2]) {
       await expect(host.tag()).rejects.toMatchObject({
         code: "network-unreachable",
-        message: "no route to the registry; the last answer is 10m10s old, too old to be served",
+        message: expect.stringMatching(
+          /^no route to the registry( \(asked by web\d\))?; the last answer is 10m10s old, too old to be served$/,
+        ),
         hint: "see the cable",
       });
     }
@@ -369,7 +372,7 @@ describe("a registry that fails", () => {
     expect(await web1.registry.latest(c).catch((error: unknown) => error)).toBe(away);
     await expect(web2.tag()).rejects.toMatchObject({
       code: away.code,
-      message: away.message,
+      message: `${away.message} (asked by web1)`,
       hint: away.hint ?? "",
     });
     expect(world.asked).toBe(1);
@@ -381,10 +384,10 @@ describe("a registry that fails", () => {
   test("asking for patience gets it from all", async () => {
     const world = new World();
     const [web1, web2] = [world.host("web1"), world.host("web2")];
-    world.upstream.failure = new DewyError("rate-limited", "not now", { retryAfterMs: 300_000 });
+    world.upstream.failure = new DewyError("http-status", "not now", { retryAfterMs: 300_000 });
     await web1.tag().catch(() => undefined);
     await world.clock.advance(100_000);
-    await expect(web2.tag()).rejects.toMatchObject({ code: "rate-limited", retryAfterMs: 200_000 });
+    await expect(web2.tag()).rejects.toMatchObject({ code: "http-status", retryAfterMs: 200_000 });
     await world.clock.advance(199_999);
     await web1.tag().catch(() => undefined);
     expect(world.asked).toBe(1);
@@ -638,8 +641,9 @@ describe("an answer that hosts may not take from a cache", () => {
     for (const host of [web1, web2]) {
       await expect(host.tag()).rejects.toMatchObject({
         code: "bad-answer",
-        message:
+        message: expect.stringContaining(
           "ask memory:///registry: the answer can't be shared: release.tag: a tag that is no safe name",
+        ),
         hint: "publish it under another name, or leave out registry-ttl=",
       });
     }
@@ -854,4 +858,64 @@ describe("a shared cache that fails", () => {
     expect(log.at("warn")).toEqual([]);
     expect(world.asked).toBe(0);
   });
+});
+
+describe("a failure that may be of one host's credentials", () => {
+  const refused = new DewyError("unauthorized", "bad credentials", { hint: "check GH_TOKEN" });
+  const limited = new DewyError("rate-limited", "limit exceeded", { retryAfterMs: 1_800_000 });
+
+  test.each([
+    ["refused", refused],
+    ["limited for half an hour", limited],
+  ])("(%s) keeps no other host from its first answer", async (_, failure) => {
+    const world = new World();
+    const [bad, good] = [world.host("bad"), world.host("good")];
+    world.upstream.failure = failure;
+    await expect(bad.tag()).rejects.toThrow(failure.message);
+    world.upstream.failure = null;
+    expect(await good.tag()).toBe("v1.0.0");
+    expect(await bad.tag()).toBe("v1.0.0");
+    expect(world.asked).toBe(2);
+    expect(good.log.at("warn")).toEqual([]);
+  });
+
+  test("costs the others a window, and the one that was limited asks no sooner than it may", async () => {
+    const world = new World();
+    const [bad, good] = [world.host("bad"), world.host("good")];
+    expect([await bad.tag(), await good.tag()]).toEqual(["v1.0.0", "v1.0.0"]);
+    world.upstream.release = releaseOf("v1.1.0");
+    world.upstream.failure = limited;
+    await world.clock.advance(ttlMs);
+    expect(await bad.tag()).toBe("v1.0.0");
+    expect(await good.tag()).toBe("v1.0.0");
+    expect(good.log.records.at(-1)).toMatchObject({
+      level: "warn",
+      message: "upstream registry failed; serving stale cache",
+      attributes: { host: "bad" },
+    });
+    const asked = world.asked;
+    await world.clock.advance(ttlMs);
+    expect(await bad.tag()).toBe("v1.0.0");
+    expect(world.asked).toBe(asked);
+    world.upstream.failure = null;
+    expect(await good.tag()).toBe("v1.1.0");
+    expect(await bad.tag()).toBe("v1.1.0");
+  });
+
+  test("is the error of every host that is refused, in its own words", async () => {
+    const world = new World();
+    const [web1, web2] = [world.host("web1"), world.host("web2")];
+    world.upstream.failure = refused;
+    await expect(web1.tag()).rejects.toMatchObject({ message: "bad credentials", hint: "check GH_TOKEN" });
+    await expect(web2.tag()).rejects.toMatchObject({ message: "bad credentials" });
+    await expect(web1.tag()).rejects.toMatchObject({ code: "unauthorized" });
+    expect(world.asked).toBe(2);
+  });
+});
+
+test("a failure that another host met says which", async () => {
+  const world = new World();
+  world.upstream.failure = away;
+  await expect(world.host("web1").tag()).rejects.toThrow("no route to the registry");
+  await expect(world.host("web2").tag()).rejects.toThrow("no route to the registry (asked by web1)");
 });

@@ -51,6 +51,7 @@ describe("an S3 URL", () => {
     ["s3://eu-central-1/10.0.0.1", /can be none/, /3 to 63/],
     ["s3://eu-central-1/releases/a//b", /an empty part/, /region\/bucket\/prefix/],
     ["s3://eu-central-1/releases/a%2F..%2Fb", /an empty part/, /region\/bucket\/prefix/],
+    ["s3://eu-central-1/releases/a#b?endpoint=http://127.0.0.1:9", /has a #/, /%23/],
     ["s3://eu-central-1/releases/%zz", /wrong escape/, /%25/],
     ["s3://AKIAKEY:hunter2@eu-central-1/releases", /holds credentials/, /AWS_SECRET_ACCESS_KEY/],
     [

@@ -59,8 +59,9 @@ export class GithubApi {
     try {
       return await send({ ...request, headers }, this.deps.http);
     } catch (error) {
-      if (error instanceof DewyError && error.code === "unauthorized") this.deps.auth.refused();
-      throw error;
+      if (!(error instanceof DewyError)) throw error;
+      if (error.code === "unauthorized") this.deps.auth.refused();
+      throw withRemedy(error, authorization !== null);
     }
   }
 
@@ -70,4 +71,23 @@ export class GithubApi {
     const domain = /^api\.(github\.com|[a-z0-9-]+\.ghe\.com)$/.exec(api.hostname)?.[1];
     return domain !== undefined && url.origin === `https://uploads.${domain}`;
   }
+}
+
+function withRemedy(error: DewyError, hasCredentials: boolean): DewyError {
+  const remedy = remedyFor(error, hasCredentials);
+  if (remedy === null || error.hint !== undefined) return error;
+  const { code, message, retryable, retryAfterMs, cause } = error;
+  return new DewyError(code, message, { hint: remedy, retryable, retryAfterMs, cause });
+}
+
+function remedyFor({ code }: DewyError, hasCredentials: boolean): string | null {
+  if (code === "unauthorized") {
+    return hasCredentials
+      ? "check GH_TOKEN or the GitHub App: it may be wrong, expired, or without contents:read"
+      : "set GH_TOKEN, or a GitHub App with contents:read";
+  }
+  if (code !== "rate-limited") return null;
+  return hasCredentials
+    ? "dewy asks again when GitHub allows it; hosts can share the answers by registry-ttl="
+    : "dewy asks again when GitHub allows it; set GH_TOKEN for more calls";
 }

@@ -1,5 +1,5 @@
 import type { SharedEntry } from "./entry.ts";
-import { restAfterMs } from "./failure.ts";
+import { isHostsOwn, restAfterMs } from "./failure.ts";
 
 export interface View {
   /** How long ago the claim was made or renewed. */
@@ -15,6 +15,10 @@ export interface Rules {
   readonly windowMs: number;
   /** An older answer is worse than an error. */
   readonly staleMaxMs: number;
+  /** This host, as it signs. */
+  readonly owner: string;
+  /** Whether this host may ask: its own credentials were not refused a moment ago. */
+  readonly mayAsk: boolean;
 }
 
 export type Decision =
@@ -33,15 +37,24 @@ export type Decision =
  * nobody renews any more, has run out.
  */
 export function decide(entry: SharedEntry | null, view: View, rules: Rules): Decision {
+  const servable = view.answerAgeMs !== null && view.answerAgeMs <= rules.staleMaxMs;
+  const wanted = want(entry, view, rules, servable);
+  if (wanted.kind !== "claim" || rules.mayAsk) return wanted;
+  return { kind: servable ? "serve" : "fail" };
+}
+
+function want(entry: SharedEntry | null, view: View, rules: Rules, servable: boolean): Decision {
   if (entry === null || isEmpty(entry)) return { kind: "claim" };
   const { claim, failure } = entry;
-  const servable = view.answerAgeMs !== null && view.answerAgeMs <= rules.staleMaxMs;
   if (claim !== null) {
     const runsOutMs = servable ? Math.max(claim.lengthMs, rules.windowMs) : claim.lengthMs;
     if (view.claimAgeMs >= runsOutMs) return { kind: "claim" };
     if (servable) return { kind: "serve" };
     return { kind: failure === null ? "wait" : "fail" };
   }
+  // What another host was refused says nothing about what this one gets.
+  const foreign = failure !== null && isHostsOwn(failure) && failure.by !== rules.owner;
+  if (foreign && !servable) return { kind: "claim" };
   if (view.restedMs >= restAfterMs(failure, rules.windowMs)) return { kind: "claim" };
   return { kind: failure === null || servable ? "serve" : "fail" };
 }

@@ -37,18 +37,27 @@ export const maxFailures = 1000;
 
 const maxBackoffMs = 5 * 60_000;
 
+/** Another host may fare better: the credentials, or what is left of their limit, are those of the one that asked. */
+export function isHostsOwn({ code }: Pick<SharedFailure, "code">): boolean {
+  return code === "unauthorized" || code === "rate-limited";
+}
+
 export function sharedFailure(
   error: DewyError,
   about: Pick<SharedFailure, "at" | "by" | "failures">,
 ): SharedFailure {
-  const { code, message, hint, retryAfterMs } = error;
+  const { message, hint, retryAfterMs } = error;
+  const own = codes.find((known) => known === error.code) ?? "internal";
   return {
     ...about,
     failures: Math.min(about.failures, maxFailures),
-    code: codes.find((known) => known === code) ?? "internal",
+    code: own,
     message: message.slice(0, maxMessage) || "no reason given",
     hint: hint?.slice(0, maxMessage) || null,
-    retryAfterMs: retryAfterMs === undefined ? null : Math.min(Math.max(0, retryAfterMs), maxRetryAfterMs),
+    retryAfterMs:
+      retryAfterMs === undefined || isHostsOwn({ code: own })
+        ? null
+        : Math.min(Math.max(0, retryAfterMs), maxRetryAfterMs),
   };
 }
 
@@ -58,10 +67,10 @@ export function sharedFailure(
  * of the hosts that count one failure, one asks.
  */
 export function restAfterMs(
-  failure: Pick<SharedFailure, "failures" | "retryAfterMs"> | null,
+  failure: Pick<SharedFailure, "failures" | "retryAfterMs" | "code"> | null,
   windowMs: number,
 ): number {
-  if (failure === null) return windowMs;
+  if (failure === null || failure.code === "unauthorized") return windowMs;
   const backoffMs = Math.min(maxBackoffMs, 1000 * 2 ** failure.failures);
   return Math.max(windowMs, failure.retryAfterMs ?? 0, backoffMs);
 }
@@ -73,9 +82,16 @@ export interface FailureAges {
   readonly failureMs: number;
 }
 
-/** The failure as this host's own. */
-export function errorOf(failure: SharedFailure, ages: FailureAges, cause?: unknown): DewyError {
-  const { code, message, hint, retryAfterMs } = failure;
+/** The failure as this host tells it; `owner` is this host. */
+export function errorOf(
+  failure: SharedFailure,
+  ages: FailureAges,
+  owner: string,
+  cause?: unknown,
+): DewyError {
+  const { code, hint, retryAfterMs } = failure;
+  const message =
+    failure.by === owner ? failure.message : `${failure.message} (asked by ${hostOf(failure.by)})`;
   const patienceMs = retryAfterMs === null ? 0 : retryAfterMs - ages.failureMs;
   const details = { cause, ...(patienceMs > 0 ? { retryAfterMs: patienceMs } : {}) };
   if (ages.answerMs === null) return new DewyError(code, message, { hint: hint ?? undefined, ...details });
@@ -83,6 +99,11 @@ export function errorOf(failure: SharedFailure, ages: FailureAges, cause?: unkno
     hint: hint ?? "see why the registry fails, or raise registry-stale-max=",
     ...details,
   });
+}
+
+/** An owner's first part. */
+export function hostOf(owner: string): string {
+  return owner.split("/")[0] ?? owner;
 }
 
 function ageOf(ms: number): string {

@@ -7,10 +7,9 @@ import type { Clock } from "../../util/time.ts";
 import type { Latest, Registry } from "../registry.ts";
 import { decideAlone, spreadOf } from "./alone.ts";
 import { Claims, type Held } from "./claims.ts";
-import { within } from "./deadline.ts";
-import { decide } from "./decide.ts";
+import { decide, type View } from "./decide.ts";
 import type { SharedEntry } from "./entry.ts";
-import { errorOf, restAfterMs, type SharedFailure } from "./failure.ts";
+import { errorOf, hostOf, restAfterMs, type SharedFailure } from "./failure.ts";
 import { Knowledge } from "./known.ts";
 import type { SharedMemory } from "./memory.ts";
 import { Outage } from "./outage.ts";
@@ -57,9 +56,6 @@ export function shareRegistry(
 const pollMs = { least: 500, spread: 1000 } as const;
 /** Some polls longer than the one who asks may take, and less than the five minutes of a check. */
 const waitMs = askDeadlineMs + 15_000;
-/** Who is told to stop while it asks has this long to let another host ask. */
-const handBackMs = 2000;
-
 class SharedRegistry implements Registry {
   readonly #name: string;
   readonly #outage: Outage;
@@ -98,9 +94,7 @@ class SharedRegistry implements Registry {
       const view = this.#view(look);
       const decision = decide(look.entry, view, this.#rules());
       if (decision.kind === "serve") return this.#serve(failure);
-      if (decision.kind === "fail" && failure !== null) {
-        throw errorOf(failure, { answerMs: view.answerAgeMs, failureMs: view.restedMs });
-      }
+      if (decision.kind === "fail") throw this.#failureOf(failure, view);
       if (decision.kind === "claim") {
         const claimed = await this.#claims.make(look, c);
         if (claimed !== null) return this.#refresh(claimed, c);
@@ -128,8 +122,9 @@ class SharedRegistry implements Registry {
   async [Symbol.asyncDispose](): Promise<void> {}
 
   #rules() {
-    const { ttlMs, staleMaxMs } = this.options;
-    return { windowMs: Math.max(ttlMs, this.registry.minIntervalMs()), staleMaxMs };
+    const { ttlMs, staleMaxMs, owner } = this.options;
+    const windowMs = Math.max(ttlMs, this.registry.minIntervalMs());
+    return { windowMs, staleMaxMs, owner, mayAsk: this.#upstream.mayAsk() };
   }
 
   #answerAgeMs(): number | null {
@@ -171,17 +166,8 @@ class SharedRegistry implements Registry {
       await tenure.end(outcome, c);
       return this.#result(asked);
     } finally {
-      if (c.signal.aborted) await this.#handBack(tenure, outcome);
+      if (c.signal.aborted) await tenure.handBack(outcome);
     }
-  }
-
-  /** So that the next host asks at once. If the cache takes too long for it, the claim runs out. */
-  async #handBack(tenure: Tenure, outcome: Pick<SharedEntry, "answer" | "failure">): Promise<void> {
-    const limit = { ms: handBackMs, doing: "hand back the claim", clock: this.deps.clock };
-    const ending = within(limit, (call) => tenure.end(outcome, call), {
-      signal: new AbortController().signal,
-    });
-    await ending.catch(() => undefined);
   }
 
   /** Without the shared cache. */
@@ -200,7 +186,8 @@ class SharedRegistry implements Registry {
     const verdict = decideAlone(situation, { ...rules, spread: spreadOf(host, this.options.scope) });
     if (verdict === "serve") return this.#serve(failure);
     if (verdict === "fail" && failure !== null) {
-      throw errorOf(failure, { answerMs: situation.answerAgeMs, failureMs: nowMs - (asked?.atMs ?? nowMs) });
+      const ages = { answerMs: situation.answerAgeMs, failureMs: nowMs - (asked?.atMs ?? nowMs) };
+      throw errorOf(failure, ages, this.options.owner);
     }
     return this.#result(await this.#upstream.ask(failure?.failures ?? 0, c));
   }
@@ -216,7 +203,7 @@ class SharedRegistry implements Registry {
     }
     if (ageMs === null) throw asked.error;
     if (ageMs > this.options.staleMaxMs)
-      throw errorOf(asked.failure, { answerMs: ageMs, failureMs: 0 }, asked.error);
+      throw errorOf(asked.failure, { answerMs: ageMs, failureMs: 0 }, this.options.owner, asked.error);
     return this.#serve(asked.failure);
   }
 
@@ -230,10 +217,19 @@ class SharedRegistry implements Registry {
       this.deps.log.warn(records.answerStale, {
         error: failure.message,
         ...about,
+        host: hostOf(failure.by),
       });
     } else this.deps.log.debug("Registry result served from the shared cache", about);
     this.#told = failed;
     return newest.latest;
+  }
+
+  /** What the last try came to; this host's own where the fleet knows of none. */
+  #failureOf(failure: SharedFailure | null, { answerAgeMs, restedMs }: View): unknown {
+    const own = this.#upstream.lastAsked;
+    const told = failure ?? (own?.kind === "failed" ? own.failure : null);
+    if (told === null) return this.#waitedInVain();
+    return errorOf(told, { answerMs: answerAgeMs, failureMs: restedMs }, this.options.owner);
   }
 
   #waitedInVain(): DewyError {

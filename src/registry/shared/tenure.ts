@@ -1,10 +1,12 @@
 import type { Call } from "../../util/async.ts";
 import type { Clock } from "../../util/time.ts";
 import type { Held } from "./claims.ts";
+import { within } from "./deadline.ts";
 import type { SharedEntry } from "./entry.ts";
 import type { EntrySlot, Look } from "./slot.ts";
 
 const renewEveryMs = 10_000;
+const handBackMs = 2000;
 
 /**
  * A claim while its host asks. It is renewed until the end, so that a registry may take its time, and a claim that is
@@ -43,6 +45,13 @@ export class Tenure {
     if (written !== null || !doubtful) return;
     const look = await this.slot.look(c);
     if (this.#isIn(look)) await this.slot.swap(look.version, entry, c);
+  }
+
+  /** As `end`, for a host that is told to stop: the next one asks at once. A slow cache lets the claim run out. */
+  async handBack(outcome: Pick<SharedEntry, "answer" | "failure">): Promise<void> {
+    const limit = { ms: handBackMs, doing: "hand back the claim", clock: this.clock };
+    const unstoppable = { signal: new AbortController().signal };
+    await within(limit, (call) => this.end(outcome, call), unstoppable).catch(() => undefined);
   }
 
   async #renew(c: Call): Promise<void> {

@@ -67,9 +67,10 @@ function attempts({ AWS_MAX_ATTEMPTS: text = "" }: StoreDeps["env"]): number {
 
 /** The first link of the library's chain; null leaves it to the others: profiles, web identity, task and instance roles. */
 function staticCredentials(env: StoreDeps["env"]): NonNullable<S3ClientConfig["credentials"]> | null {
-  const accessKeyId = env["AWS_ACCESS_KEY_ID"];
-  const secretAccessKey = env["AWS_SECRET_ACCESS_KEY"];
-  const sessionToken = env["AWS_SESSION_TOKEN"];
+  // Read from a file they often end in a newline, which no header may hold.
+  const accessKeyId = env["AWS_ACCESS_KEY_ID"]?.trim();
+  const secretAccessKey = env["AWS_SECRET_ACCESS_KEY"]?.trim();
+  const sessionToken = env["AWS_SESSION_TOKEN"]?.trim();
   if (!accessKeyId || !secretAccessKey || env["AWS_PROFILE"]) return null;
   return { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) };
 }

@@ -28,6 +28,8 @@ export interface S3Query {
 /** `s3://region/bucket/prefix`; `query` is what readQuery made of `s3Params`. Anything wrong is `config-invalid`. */
 export function readS3Url(url: URL, query: S3Query): S3Options {
   refuseCredentials(url);
+  // new URL() takes the query for a part of the fragment.
+  if (url.hash !== "") throw invalid("the S3 URL has a #", "write # as %23");
   const [bucket = "", ...prefix] = pathOf(url);
   const where = query.region ?? (url.host === "" ? null : readRegion(url.host));
   if (where === null) throw invalid("the S3 URL names no region", "write s3://eu-central-1/bucket/prefix");
