@@ -132,6 +132,7 @@ export class Agent {
       c.signal.throwIfAborted();
       return this.#deployFailed(deploy, fingerprint, toDewyError(error, `deploy ${tag}`), c);
     }
+    this.#reporter.record();
     await this.#tidyUp(c);
     return { kind: "deployed", tag };
   }

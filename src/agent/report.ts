@@ -26,12 +26,21 @@ export class Reporter {
     },
   ) {}
 
+  /** Into the history alone, at once: a stop that follows a deploy must not keep it out until the next start. */
+  record(): void {
+    try {
+      this.#append();
+    } catch {
+      // deliver() tries again, and tells what is in the way.
+    }
+  }
+
   async deliver(c: Call): Promise<void> {
-    const { state, history, registry, log } = this.deps;
+    const { state, registry, log } = this.deps;
     const record = state.state.unreported;
     if (record === null) return;
     try {
-      if (!history.read().some((entry) => entry.id === record.id)) history.append(record);
+      this.#append();
       if (registry !== null) {
         log.debug(records.report, { tag: record.tag });
         await registry.report(record, withDeadline(c, reportDeadlineMs));
@@ -44,5 +53,11 @@ export class Reporter {
       if (retryable) return;
     }
     state.learn({ unreported: null });
+  }
+
+  #append(): void {
+    const { state, history } = this.deps;
+    const record = state.state.unreported;
+    if (record !== null && !history.read().some(({ id }) => id === record.id)) history.append(record);
   }
 }

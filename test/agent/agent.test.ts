@@ -626,6 +626,7 @@ describe("told to stop in a deploy", () => {
       const committed = host.state.current?.tag === "v1.1.0";
       expect(host.current).toBe(committed ? "v1.1.0" : "v1.0.0");
       expect(host.state.quarantine).toEqual([]);
+      if (committed) expect(host.history.read().at(-1)).toMatchObject({ tag: "v1.1.0" });
       expect(host.told).not.toContain("failed");
       await host.clock.advance(1000);
       const next = host.agent();
