@@ -91,7 +91,7 @@ describe.each(["s3", "gs"] as const)("a registry on %s:// that is", (scheme) => 
       }
       expect(await agent.stop()).toBe(0);
     },
-    180_000,
+    full ? 900_000 : 180_000,
   );
 });
 
@@ -123,7 +123,7 @@ describe.each(["s3", "gs", "redis", "consul"] as const)("a shared cache on %s://
       expectWhole(other, `v1.${rounds}.0`);
       expect(await agent.stop()).toBe(0);
     },
-    180_000,
+    full ? 900_000 : 180_000,
   );
 });
 
