@@ -2,6 +2,17 @@ import type { DeployRecord, Digest } from "./release/release.ts";
 
 export type Command = DeployRecord["command"];
 
+/** What can go wrong for a while: asking the registry, deploying a release, the app itself. */
+export type Trouble = "check" | "deploy" | "app";
+
+/** Where an error stands among those of its kind since the last good moment; the limiter adds it. */
+export interface ErrorRun {
+  /** This one included. */
+  readonly count: number;
+  /** It is the last one that is told: until it is over, or, coming and going, until it has been calm; null: it is not. */
+  readonly lastUntil: "over" | "calm" | null;
+}
+
 /** What the agent tells people about. Notifiers render it; the log has its own records (`records` below). */
 export type DeployEvent =
   | { readonly kind: "agent-started"; readonly version: string; readonly command: Command }
@@ -25,6 +36,24 @@ export type DeployEvent =
       readonly hint: string | null;
       /** What goes on serving. */
       readonly servingTag: string | null;
+      readonly run?: ErrorRun;
+    }
+  | {
+      /** What went wrong goes well again. Never held back. */
+      readonly kind: "recovered";
+      readonly trouble: Trouble;
+      readonly errors: number;
+      /** Of those, how many nobody was told of. */
+      readonly heldBack: number;
+      /** More than one: it came and went. */
+      readonly outages: number;
+      /** From the first error to now. */
+      readonly durationMs: number;
+    }
+  | {
+      /** There was no room to keep them until the notifier could take them. */
+      readonly kind: "dropped";
+      readonly count: number;
     }
   | {
       readonly kind: "quarantined";
@@ -41,12 +70,14 @@ export type DeployEvent =
       readonly container: string | null;
       readonly reason: string;
       readonly delayMs: number;
+      readonly run?: ErrorRun;
     }
   | {
       readonly kind: "crashed";
       readonly tag: string | null;
       readonly reason: string;
       readonly delayMs: number;
+      readonly run?: ErrorRun;
     };
 
 export interface HookResult {
@@ -131,4 +162,5 @@ export const records = {
   managedRemoved: "Managed container removed",
   cleanedUp: "Cleanup completed",
   adminStarted: "Admin API server started",
+  telemetryEnabled: "Telemetry enabled",
 } as const;

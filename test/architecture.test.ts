@@ -70,10 +70,28 @@ const vendors: Readonly<Record<string, readonly string[]>> = {
     "registry/grpc/wait.ts",
   ],
   "@google-cloud/storage": ["store/gcs/library.ts", "store/gcs/sdk.ts"],
-  "@grpc/grpc-js": ["registry/grpc/channel.ts", "registry/grpc/dialer.ts"],
+  "@grpc/grpc-js": [
+    "registry/grpc/channel.ts",
+    "registry/grpc/dialer.ts",
+    "telemetry/otlp-dialer.ts",
+    "telemetry/otlp.ts",
+  ],
   "@octokit/auth-app": ["registry/github/auth.ts"],
+  "@opentelemetry/api": ["telemetry/collected.ts"],
+  "@opentelemetry/exporter-metrics-otlp-grpc": ["telemetry/otlp.ts"],
+  "@opentelemetry/exporter-prometheus": ["telemetry/prometheus.ts"],
+  "@opentelemetry/resources": ["telemetry/collected.ts", "telemetry/otel.ts"],
+  "@opentelemetry/sdk-metrics": [
+    "telemetry/collected.ts",
+    "telemetry/collector.ts",
+    "telemetry/otel.ts",
+    "telemetry/otlp.ts",
+    "telemetry/prometheus.ts",
+  ],
+  "@slack/web-api": ["notify/slack/client.ts"],
   citty: ["cli/dispatch.ts"],
   fflate: ["artifact/extract/zip-data.ts"],
+  nodemailer: ["notify/mail/delivery.ts"],
   semver: ["release/calver.ts", "release/semver.ts", "release/version.ts"],
   tar: ["artifact/extract/tar-header.ts"],
   "unbzip2-stream": ["artifact/extract/bzip2.ts"],
@@ -90,6 +108,9 @@ const vendors: Readonly<Record<string, readonly string[]>> = {
     "config/load.ts",
     "config/schema.ts",
     "container/engine/wire.ts",
+    "notify/cursor.ts",
+    "notify/limiter-file.ts",
+    "notify/notice-file.ts",
     "oci/wire.ts",
     "registry/github/auth.ts",
     "registry/github/wire.ts",
@@ -110,6 +131,7 @@ describe("the scanner", () => {
     ['import { type A, type B } from "./b.ts";', [{ to: "agent/b.ts", typesOnly: true }]],
     ['import "./b.ts";', [{ to: "agent/b.ts", typesOnly: false }]],
     ['import * as v from "valibot";', [{ to: "valibot", ours: false, typesOnly: false }]],
+    ['import a = require("./b.ts");', [{ to: "agent/b.ts", typesOnly: false }]],
     ['const { a } = await import("./b.ts");', [{ to: "agent/b.ts", typesOnly: false }]],
     ['export { a } from "./b.ts";', [{ to: "agent/b.ts", typesOnly: false }]],
     ['// import { a } from "./b.ts";', []],
@@ -261,7 +283,7 @@ describe("the code", () => {
 
 function importsOf(from: string, source: string): Import[] {
   const statements =
-    /^(?:import|export)\s([^"';]*?)\sfrom\s"([^"]+)"|\bimport\("([^"]+)"\)|^import\s"([^"]+)"/gm;
+    /^(?:import|export)\s([^"';]*?)\sfrom\s"([^"]+)"|\b(?:import|require)\("([^"]+)"\)|^import\s"([^"]+)"/gm;
   return [...withoutComments(source).matchAll(statements)].map((match) => {
     const target = match[2] ?? match[3] ?? match[4] ?? "";
     const ours = target.startsWith(".") && target.endsWith(".ts");

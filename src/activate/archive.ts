@@ -99,7 +99,7 @@ export class ArchiveDelivery implements Delivery {
     const release = await this.#stage(artifact, c);
     let committed = false;
     try {
-      steps.staged();
+      steps.staged(releases.pathOf(release));
       return await activator.activate(
         { tag, release },
         {

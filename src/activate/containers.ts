@@ -165,7 +165,7 @@ export class ContainerDelivery implements Delivery {
     const reference = await this.#referenceTo(image, release, c);
     const deployment = plan({ version: tag, digest: artifact.digest, image, reference, deployedAt });
     this.#warnOfRoot(deployment, artifact.name);
-    steps.staged();
+    steps.staged(null);
     await replicas.update(
       deployment,
       {

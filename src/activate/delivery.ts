@@ -39,9 +39,9 @@ export interface ObtainedRelease extends Disposable {
 
 /** What a delivery lets the deploy do at its turning points. */
 export interface DeliverySteps {
-  /** It is beside the others, not in use. */
-  staged(): void;
-  /** It is in place: the after hook's moment. `directory`: where its files are; null where it has none. */
+  /** It is beside the others, not in use. `directory`: where its files are; null where it has none. */
+  staged(directory: string | null): void;
+  /** It is in place: the after hook's moment. `directory` as before. */
   switched(directory: string | null): Promise<void>;
   /** It has proved itself: what is recorded becomes it. `release` names it on this host. */
   commit(release: string): Promise<void>;
@@ -53,7 +53,14 @@ export interface Activation {
 
 export type DeliveryStatus =
   | { readonly kind: "idle" }
-  | { readonly kind: "serving"; readonly release: string; readonly pid: number | null }
+  | {
+      readonly kind: "serving";
+      readonly release: string;
+      readonly pid: number | null;
+      /** Of so many replicas so many serve; a server has none. */
+      readonly replicas?: number;
+      readonly inRotation?: number;
+    }
   | { readonly kind: "starting"; readonly pid: number | null }
   | { readonly kind: "down"; readonly reason: string };
 

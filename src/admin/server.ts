@@ -15,6 +15,8 @@ const metricsDeadlineMs = 5_000;
 const maxRequestBytes = 1024;
 /** Bun counts in steps of four seconds. */
 const idleSeconds = 8;
+const metricsPath = "/metrics";
+const noMetricsHere = "not found: start the agent with --telemetry to have metrics here";
 
 /** Where the answers come from. The getters look at memory only: no request may reach an engine or a disk. */
 export interface AdminSource {
@@ -130,8 +132,9 @@ async function answer(request: Request, port: number, source: AdminSource, log: 
     log.debug("Admin API request refused", { reason: "origin" });
     return json(403, { error: "web pages are refused" });
   }
-  const route = routeOf(URL.parse(request.url)?.pathname ?? "", source, request.signal);
-  if (route === null) return json(404, { error: "not found" });
+  const path = URL.parse(request.url)?.pathname ?? "";
+  const route = routeOf(path, source, request.signal);
+  if (route === null) return json(404, { error: path === metricsPath ? noMetricsHere : "not found" });
   if (request.method !== "GET" && request.method !== "HEAD") {
     return json(405, { error: "method not allowed" }, { Allow: "GET, HEAD" });
   }
@@ -159,7 +162,7 @@ function routeOf(
   if (path === "/api/containers") return () => json(200, containersAnswer(source.containers()));
   if (path === "/api/status") return () => json(200, statusAnswer(source.status()));
   const { metrics } = source;
-  if (path !== "/metrics" || metrics === undefined) return null;
+  if (path !== metricsPath || metrics === undefined) return null;
   return async () => {
     const c = withDeadline({ signal }, metricsDeadlineMs);
     const page = await abortable(metrics(c), c.signal);

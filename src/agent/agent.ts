@@ -1,4 +1,5 @@
 import { existsSync, rmSync } from "node:fs";
+import type { DeliveryStatus } from "../activate/delivery.ts";
 import { DewyError, toDewyError } from "../errors.ts";
 import { records } from "../events.ts";
 import { duration } from "../log.ts";
@@ -41,8 +42,6 @@ const stuckAfterMs = 15 * 60_000;
 export class Agent {
   readonly #reporter: Reporter;
   readonly #skips: SkipLog;
-  /** What the last check failed of, as far as people were told; null: it did not fail. */
-  #told: string | null = null;
 
   constructor(private readonly deps: AgentDeps) {
     const registry = deps.report ? deps.registry : null;
@@ -52,7 +51,9 @@ export class Agent {
 
   /** Cleans up after a crash, takes over what runs, and serves the recorded release before anything is asked. */
   async begin(c: Call): Promise<void> {
-    const { state, delivery, log } = this.deps;
+    const { state, delivery, log, announcer, settings } = this.deps;
+    // The last agent may have died between the commit and the telling.
+    if (state.state.unreported !== null) announcer.catchUp(state.state.unreported, settings.hasPort);
     if (this.deps.freshState) {
       const found = await delivery.find(c);
       if (found !== null) state.learn({ current: found });
@@ -91,33 +92,34 @@ export class Agent {
       // What the last run or the last tick could not bring home, before another deploy takes its place.
       await this.#reporter.deliver(c);
       const outcome = await this.#check(c);
-      this.#told = null;
       if (outcome.kind === "deployed") await this.#reporter.deliver(c);
       return outcome;
     } catch (error) {
       c.signal.throwIfAborted();
-      return this.#checkFailed(toDewyError(error, "check for a new release"), c);
+      return this.#failed(null, toDewyError(error, "check for a new release"));
     } finally {
       done.abort();
+      if (isWell(this.deps.delivery.status())) this.deps.announcer.well("app");
     }
   }
 
   async #check(c: Call): Promise<Outcome> {
-    const { registry, state, clock, log } = this.deps;
+    const { registry, state, clock, log, announcer } = this.deps;
     const { release, otherSlot } = await registry.latest(withDeadline(c, pollDeadlineMs));
     if (otherSlot !== null) log.debug(records.slotMismatch, { tag: otherSlot });
     if (!this.#isIntact()) this.#restore();
     const now = clock.now();
     const { setup } = this.deps.delivery;
     const decision = decide(release, { state: state.state, intact: this.#isIntact(), setup, now });
+    announcer.well("check");
     switch (decision.kind) {
       case "skip":
         this.#skips.note(decision.reason, release);
+        // Between two tries of a release that fails nothing has become well.
+        if (decision.reason !== "backoff") announcer.well("deploy");
         return { kind: "idle" };
       case "no-artifact":
-        throw new DewyError("artifact-missing", `release ${decision.tag} has no artifact for this host`, {
-          hint: "publish an archive whose name holds this OS and architecture, or name it with artifact=",
-        });
+        return this.#failed(decision.tag, artifactMissing(decision.tag));
       case "deploy":
         return this.#deploy(new Deploy(decision.release, this.deps), decision.fingerprint, c);
     }
@@ -130,25 +132,27 @@ export class Agent {
       await deploy.run(c);
     } catch (error) {
       c.signal.throwIfAborted();
-      return this.#deployFailed(deploy, fingerprint, toDewyError(error, `deploy ${tag}`), c);
+      return this.#deployFailed(deploy, fingerprint, toDewyError(error, `deploy ${tag}`));
     }
     this.#reporter.record();
+    this.deps.announcer.well("deploy");
     await this.#tidyUp(c);
     return { kind: "deployed", tag };
   }
 
-  async #deployFailed(deploy: Deploy, fingerprint: string, failure: DewyError, c: Call): Promise<Outcome> {
+  /** Told first: an agent that dies in between tries the release once more rather than giving it up in silence. */
+  #deployFailed(deploy: Deploy, fingerprint: string, failure: DewyError): Outcome {
     const { state, history, clock, announcer } = this.deps;
     const { tag, moving = false } = deploy.release;
-    const { digest } = deploy;
+    const { digest, thread } = deploy;
     const verdict = judge({ tag, moving, digest, fingerprint, failure, now: clock.now() }, state.state);
-    if (verdict.kind === "retry") state.learn({ attempt: null, failure: verdict.failure });
-    else state.learn({ attempt: null, failure: null, quarantine: verdict.quarantine });
-    const outcome = await this.#failed(tag, failure, c);
+    const outcome = this.#failed(tag, failure, thread);
     if (verdict.kind === "quarantine") {
       this.deps.log.warn("Quarantined", { tag, digest, reason: failure.message });
-      await announcer.tell({ kind: "quarantined", tag, digest, reason: failure.message }, c);
+      announcer.quarantined({ kind: "quarantined", tag, digest, reason: failure.message }, { thread });
     }
+    if (verdict.kind === "retry") state.learn({ attempt: null, failure: verdict.failure });
+    else state.learn({ attempt: null, failure: null, quarantine: verdict.quarantine });
     try {
       history.append(deploy.record("failed", failure));
     } catch (error) {
@@ -175,24 +179,11 @@ export class Agent {
     }
   }
 
-  /** A registry that stays away for an hour is one message, however many checks and kinds of failure that makes. */
-  async #checkFailed(failure: DewyError, c: Call): Promise<Outcome> {
-    const about = failure.code === "artifact-missing" ? failure.message : "registry";
-    const known = this.#told === about;
-    this.#told = about;
-    if (!known) return this.#failed(null, failure, c);
-    this.#logFailure(failure);
-    return { kind: "failed", failure };
-  }
-
-  async #failed(tag: string | null, failure: DewyError, c: Call): Promise<Outcome> {
+  #failed(tag: string | null, failure: DewyError, thread: string | null = null): Outcome {
     this.#logFailure(failure, tag);
     const servingTag = this.deps.state.state.current?.tag ?? null;
-    const { message } = failure;
-    await this.deps.announcer.tell(
-      { kind: "failed", tag, message, hint: failure.hint ?? null, servingTag },
-      c,
-    );
+    const { message, hint = null } = failure;
+    this.deps.announcer.tell({ kind: "failed", tag, message, hint, servingTag }, { thread });
     return { kind: "failed", failure };
   }
 
@@ -231,4 +222,16 @@ export class Agent {
       this.deps.log.warn("A check takes unusually long", { after: duration(stuckAfterMs) });
     void this.deps.clock.sleep(stuckAfterMs, signal).then(warn, () => undefined);
   }
+}
+
+function artifactMissing(tag: string): DewyError {
+  return new DewyError("artifact-missing", `release ${tag} has no artifact for this host`, {
+    hint: "publish an archive whose name holds this OS and architecture, or name it with artifact=",
+  });
+}
+
+/** With all its replicas, where it has some; what has no app is well, too. */
+function isWell(status: DeliveryStatus): boolean {
+  if (status.kind === "idle") return true;
+  return status.kind === "serving" && (status.inRotation ?? 1) >= (status.replicas ?? 1);
 }

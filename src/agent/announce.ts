@@ -1,11 +1,11 @@
-import { messageOf } from "../errors.ts";
-import { type DeployEvent, type HookResult, records } from "../events.ts";
+import { type DeployEvent, type HookResult, records, type Trouble } from "../events.ts";
 import { duration, type Log } from "../log.ts";
+import { onError, onSettled, onWell, troubleOf, withRun } from "../notify/limiter.ts";
+import type { TroubleFile } from "../notify/limiter-file.ts";
 import { messageOf as textOf } from "../notify/message.ts";
-import type { Notifier } from "../notify/notifier.ts";
-import { abortable, type Call, withDeadline } from "../util/async.ts";
-
-const notifyDeadlineMs = 30_000;
+import type { NoticeOrigin, Outbox } from "../notify/outbox.ts";
+import type { DeployRecord } from "../release/release.ts";
+import type { Clock } from "../util/time.ts";
 
 /** The record that accompanies an event's notification, where the log has one. */
 const notices: Partial<Record<DeployEvent["kind"], string>> = {
@@ -16,29 +16,73 @@ const notices: Partial<Record<DeployEvent["kind"], string>> = {
   restarted: records.restartNotice,
 };
 
-/** Tells people and the log. A notifier that fails never fails a deploy. */
-export class Announcer {
-  constructor(
-    private readonly notifier: Notifier,
-    private readonly log: Log,
-  ) {}
+export interface AnnouncerDeps {
+  readonly outbox: Pick<Outbox, "add" | "hasTold">;
+  readonly troubles: Pick<TroubleFile, "get" | "set">;
+  readonly clock: Pick<Clock, "now">;
+  readonly log: Log;
+}
 
-  async tell(event: DeployEvent, c: Call): Promise<void> {
+/** What belongs to an event, but not to what people read. */
+export interface Telling extends NoticeOrigin {
+  /** Whoever tells it does so once for each reason: it stands in no row of errors. */
+  readonly once?: boolean;
+}
+
+/** Tells people and the log. People are told by way of the outbox: no service is waited for, and none fails a deploy. */
+export class Announcer {
+  constructor(private readonly deps: AnnouncerDeps) {}
+
+  /** On disk when it returns; errors only as far as the limiter lets them. */
+  tell(event: DeployEvent, telling: Telling = {}): void {
+    const { log } = this.deps;
     const record = noticeOf(event);
-    if (record !== undefined) this.log.info(record, { message: textOf(event) });
-    if (event.kind === "pulled") this.log.debug(records.pullNoticeOriginal, { message: textOf(event) });
-    try {
-      const call = withDeadline(c, notifyDeadlineMs);
-      await abortable(this.notifier.notify(event, call), call.signal);
-    } catch (error) {
-      if (c.signal.aborted) return;
-      this.log.warn("Notification failed", { error: messageOf(error) });
+    if (record !== undefined) log.info(record, { message: textOf(event) });
+    if (event.kind === "pulled") log.debug(records.pullNoticeOriginal, { message: textOf(event) });
+    const trouble = telling.once === true ? null : troubleOf(event);
+    if (trouble === null) this.#send(event, telling);
+    else this.#tellError(event, trouble, telling);
+  }
+
+  #tellError(event: DeployEvent, trouble: Trouble, telling: Telling): void {
+    const { log, troubles, clock } = this.deps;
+    const { state, run } = onError(troubles.get(trouble), clock.now());
+    if (run === null) log.debug("Notification held back", { message: textOf(event) });
+    else this.#send(withRun(event, run), telling);
+    // Last: an agent that dies in between tells it again rather than never.
+    troubles.set(trouble, state);
+  }
+
+  /** What may have been in trouble is well; when it was, people are told, now or when it has been calm. */
+  well(trouble: Trouble): void {
+    const { troubles, clock, log } = this.deps;
+    const { state, recovered } = onWell(troubles.get(trouble), trouble, clock.now());
+    if (recovered !== null) {
+      log.info("Recovered", { message: textOf(recovered) });
+      this.#send(recovered, {});
     }
+    troubles.set(trouble, state);
+  }
+
+  /** A release is given up: its errors are over, though nothing has become well. */
+  quarantined(event: Extract<DeployEvent, { kind: "quarantined" }>, telling: Telling): void {
+    this.tell(event, telling);
+    this.deps.troubles.set("deploy", onSettled(this.deps.troubles.get("deploy")));
+  }
+
+  /** A deploy whose agent died before it could tell. */
+  catchUp(record: DeployRecord, hasPort: boolean): void {
+    const { id, command, tag, fromTag, durationMs, result } = record;
+    if (result !== "deployed" || this.deps.outbox.hasTold(id)) return;
+    const how = (
+      { assets: "placed", container: "rolled", server: fromTag === null ? "started" : "restarted" } as const
+    )[command];
+    this.tell({ kind: "deployed", tag, fromTag, durationMs, how, hasPort }, { deploy: id });
   }
 
   /** A hook's record, and its failure's by the name of the phase. */
-  async hook(hook: "before" | "after", result: HookResult, c: Call): Promise<void> {
-    const ok = result.exitCode === 0;
+  hook(hook: "before" | "after", result: HookResult, telling: Telling): void {
+    const { log } = this.deps;
     const attributes = {
       command: result.command,
       stdout: result.stdout,
@@ -46,14 +90,18 @@ export class Announcer {
       exit_code: result.exitCode ?? -1,
       duration: duration(result.durationMs),
     };
-    if (ok) {
-      this.log.info(records.hook, attributes);
+    if (result.exitCode === 0) {
+      log.info(records.hook, attributes);
     } else {
-      this.log.error(records.hookFailed, attributes);
+      log.error(records.hookFailed, attributes);
       const failed = hook === "before" ? records.beforeHookFailed : records.afterHookFailed;
-      this.log.error(failed, { error: describeFailure(result), exit_code: result.exitCode ?? -1 });
+      log.error(failed, { error: describeFailure(result), exit_code: result.exitCode ?? -1 });
     }
-    await this.tell({ kind: "hook", hook, result }, c);
+    this.tell({ kind: "hook", hook, result }, telling);
+  }
+
+  #send(event: DeployEvent, { thread = null, deploy = null }: Telling): void {
+    this.deps.outbox.add(event, { thread, deploy });
   }
 }
 

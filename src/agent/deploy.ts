@@ -1,4 +1,5 @@
 import type { Activation, Delivery, ObtainedRelease } from "../activate/delivery.ts";
+import { threadOf } from "../activate/thread.ts";
 import { DewyError } from "../errors.ts";
 import type { Command } from "../events.ts";
 import { duration, type Log } from "../log.ts";
@@ -55,6 +56,7 @@ export class Deploy {
   readonly #startedMs: number;
   readonly #fromTag: string | null;
   #digest: Digest | null = null;
+  #thread: string | null = null;
 
   constructor(
     readonly release: DeployableRelease,
@@ -70,6 +72,11 @@ export class Deploy {
     return this.#digest;
   }
 
+  /** The Slack thread that the release brought along, once it is staged. */
+  get thread(): string | null {
+    return this.#thread;
+  }
+
   /** From the registry to the new release serving. All of it happens or, seen from outside, nothing. */
   async run(c: Call): Promise<DeployRecord> {
     const { state, announcer, settings, onStep } = this.deps;
@@ -77,14 +84,17 @@ export class Deploy {
       attempt: { id: this.#id, tag: this.release.tag, startedAt: this.#startedAt.toISOString() },
     });
     onStep("begun");
-    await announcer.tell({ kind: "deploying", tag: this.release.tag, command: settings.command }, c);
+    announcer.tell({ kind: "deploying", tag: this.release.tag, command: settings.command });
 
     using obtained = await this.#obtain(c);
     onStep("obtained");
     await this.#hook("before", "", c);
     onStep("before-hook");
     const steps = {
-      staged: () => onStep("staged"),
+      staged: (directory: string | null) => {
+        this.#thread = directory === null ? null : threadOf(directory);
+        onStep("staged");
+      },
       switched: async (directory: string | null) => {
         onStep("switched");
         await this.#hook("after", directory ?? "", c);
@@ -97,7 +107,7 @@ export class Deploy {
       },
     };
     const { how } = await obtained.deliver(steps, c);
-    await this.#announceSuccess(how, c);
+    this.#announceSuccess(how);
     return this.record("deployed");
   }
 
@@ -136,7 +146,7 @@ export class Deploy {
         },
       );
     }
-    if (obtained.fetched) await announcer.tell({ kind: delivery.arrival, tag: this.release.tag }, c);
+    if (obtained.fetched) announcer.tell({ kind: delivery.arrival, tag: this.release.tag });
     return obtained;
   }
 
@@ -155,7 +165,7 @@ export class Deploy {
     const { timeoutMs, onFailure } = settings.hooks;
     const result = await runHook({ command, root: settings.root, env, timeoutMs }, clock, c);
     c.signal.throwIfAborted();
-    await announcer.hook(which, result, c);
+    announcer.hook(which, result, { thread: this.#thread });
     if (result.exitCode !== 0 && onFailure === "abort") {
       throw new DewyError("hook-failed", `${which} deploy hook: ${describeFailure(result)}`, {
         hint: "the deploy was given up because of --hook-failure abort; dewy tries again by itself",
@@ -188,12 +198,15 @@ export class Deploy {
     });
   }
 
-  async #announceSuccess(how: Activation["how"], c: Call): Promise<void> {
+  #announceSuccess(how: Activation["how"]): void {
     const { announcer, settings, clock, log } = this.deps;
     const durationMs = clock.monotonicMs() - this.#startedMs;
     const { tag } = this.release;
     log.debug("Deploy done", { tag, from: this.#fromTag, duration: duration(durationMs) });
     const { hasPort } = settings;
-    await announcer.tell({ kind: "deployed", tag, fromTag: this.#fromTag, durationMs, how, hasPort }, c);
+    announcer.tell(
+      { kind: "deployed", tag, fromTag: this.#fromTag, durationMs, how, hasPort },
+      { thread: this.#thread, deploy: this.#id },
+    );
   }
 }

@@ -1,9 +1,11 @@
+import { basename } from "node:path";
 import type { Activator } from "../activate/activator.ts";
 import { ArchiveDelivery } from "../activate/archive.ts";
 import { assetsActivator } from "../activate/assets.ts";
 import type { Delivery } from "../activate/delivery.ts";
 import { ReleaseDirectory } from "../activate/release-dir.ts";
 import { serverActivator } from "../activate/server.ts";
+import type { StatusView } from "../admin/protocol.ts";
 import { prepareCacheDirectory } from "../cache/directory.ts";
 import type { AssetsConfig, ServerConfig } from "../config/archives.ts";
 import { readCache } from "../drivers/caches.ts";
@@ -13,8 +15,10 @@ import { unspellable } from "../supervisor/command.ts";
 import { RecordFile } from "../supervisor/record.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import type { Call } from "../util/async.ts";
+import { forgetAdmin, openAdmin } from "./admin.ts";
 import { openCaches, shareAnswers } from "./caches.ts";
 import type { AgentParts } from "./parts.ts";
+import { supervisorReadings } from "./readings.ts";
 
 /** What `server` and `assets` watch, and how they put it into use. Nothing of the app is touched yet. */
 export async function openArchives(
@@ -45,9 +49,30 @@ export async function openArchives(
     maxArtifactBytes: config.maxArtifactBytes,
     tmpDir: layout.tmp,
   });
+  open.use(delivery);
+  if (parts.telemetry.page === null) forgetAdmin(layout);
+  else openAdmin(config.adminPort, adminSource(config.command, delivery, parts), parts);
+  return { registry: shareAnswers(registry, config, cacheOptions, answers, parts), delivery };
+}
+
+function adminSource(command: "server" | "assets", delivery: Delivery, parts: AgentParts) {
+  const { layout, currentTag } = parts;
   return {
-    registry: shareAnswers(registry, config, cacheOptions, answers, parts),
-    delivery: open.use(delivery),
+    containers: () => [],
+    status: (): StatusView => {
+      const status = delivery.status();
+      return {
+        name: basename(layout.root),
+        command,
+        currentVersion: currentTag(),
+        proxyBackends: 0,
+        isRunning: status.kind === "serving",
+        root: layout.root,
+        pid: process.pid,
+        desiredReplicas: null,
+        trouble: status.kind === "down" ? status.reason : null,
+      };
+    },
   };
 }
 
@@ -59,7 +84,9 @@ async function openActivator(
   c: Call,
 ): Promise<Activator> {
   if (config.command === "assets" || config.once) return assetsActivator(releases, parts.log);
-  return serverActivator(releases, await openSupervisor(config, parts, c), parts.log);
+  const supervisor = await openSupervisor(config, parts, c);
+  parts.telemetry.metrics.observe(() => supervisorReadings(supervisor));
+  return serverActivator(releases, supervisor, parts.log);
 }
 
 async function openSupervisor(config: ServerConfig, parts: AgentParts, c: Call): Promise<Supervisor> {
@@ -78,7 +105,7 @@ async function openSupervisor(config: ServerConfig, parts: AgentParts, c: Call):
     record: new RecordFile(layout.supervisor),
     onCrash: ({ reason, delayMs }: { reason: string; delayMs: number }) => {
       log.error("Server died", { error: reason, tag: currentTag(), restart_in_ms: delayMs });
-      void announcer.tell({ kind: "crashed", tag: currentTag(), reason, delayMs }, c);
+      announcer.tell({ kind: "crashed", tag: currentTag(), reason, delayMs });
     },
   };
   return Supervisor.open(options, deps, c);

@@ -1,9 +1,6 @@
-import { rmSync } from "node:fs";
 import { ContainerDelivery } from "../activate/containers.ts";
 import type { Delivery } from "../activate/delivery.ts";
-import { adminPortTries, type ContainerView } from "../admin/protocol.ts";
-import { writeAdminRecord } from "../admin/record.ts";
-import { type AdminSource, openAdminApi } from "../admin/server.ts";
+import type { ContainerView, StatusView } from "../admin/protocol.ts";
 import { prepareCacheDirectory } from "../cache/directory.ts";
 import type { ContainerConfig } from "../config/container.ts";
 import { openRuntime } from "../container/engine/open.ts";
@@ -21,14 +18,16 @@ import type { ReplicaStatus } from "../container/replicas/status.ts";
 import type { ContainerRuntime } from "../container/runtime.ts";
 import { readCache } from "../drivers/caches.ts";
 import { readImageRegistry } from "../drivers/registries.ts";
-import { messageOf } from "../errors.ts";
 import { records } from "../events.ts";
 import { proxyHeader } from "../proxy/proxy-protocol.ts";
 import { TcpProxy } from "../proxy/tcp-proxy.ts";
 import type { Registry } from "../registry/registry.ts";
 import { type Call, withDeadline } from "../util/async.ts";
+import { openAdmin } from "./admin.ts";
 import { openAnswers, shareAnswers } from "./caches.ts";
 import type { AgentParts } from "./parts.ts";
+import { containerReadings, proxyReadings } from "./readings.ts";
+import { proxyObserver } from "./telemetry.ts";
 
 /** What `container` watches, and how it is put into use. The proxy listens from now on; it has no backend yet. */
 export async function openContainers(
@@ -54,6 +53,7 @@ export async function openContainers(
     timing: { idleMs: config.proxyIdleTimeoutMs },
     maxConnections: config.maxConnections,
     proxyProtocol: config.proxyProtocol,
+    ...observed(config, parts),
   });
   open.use(proxy);
   // Nobody new comes in from the moment the end is asked for, whatever still has to be brought to one.
@@ -64,10 +64,10 @@ export async function openContainers(
     clock,
     log,
     onReplicaLost: ({ kind: how, version: tag, ...loss }) =>
-      void parts.announcer.tell({ kind: "replica-lost", how, tag, ...loss }, c),
+      parts.announcer.tell({ kind: "replica-lost", how, tag, ...loss }),
     onRenewalFailed: ({ message, hint = null }) => {
       const tag = currentTag();
-      void parts.announcer.tell({ kind: "failed", tag, message, hint, servingTag: tag }, c);
+      parts.announcer.tell({ kind: "failed", tag, message, hint, servingTag: tag }, { once: true });
     },
   });
   const delivery = new ContainerDelivery({
@@ -85,7 +85,9 @@ export async function openContainers(
     clock,
     log,
   });
-  openAdmin(config, app, { proxy, replicas, delivery }, parts);
+  const shown = { proxy, replicas, delivery };
+  measure(config, app, shown, parts);
+  openAdmin(config.adminPort, adminSource(config, app, shown, parts), parts);
   // Last of all: what fails before must leave the containers of an earlier agent alone.
   open.defer(() => shutDown(proxy, replicas, parts));
   open.use(delivery);
@@ -98,32 +100,36 @@ interface Shown {
   readonly delivery: ContainerDelivery;
 }
 
-/** The admin API, and the note by which `dewy status` finds it. */
-function openAdmin(config: ContainerConfig, app: string, shown: Shown, parts: AgentParts): void {
+function observed({ ports }: ContainerConfig, { telemetry }: AgentParts) {
+  if (telemetry.page === null) return {};
+  const listening = ports.map(({ proxyPort }) => proxyPort);
+  return { observer: proxyObserver(telemetry.metrics, listening) };
+}
+
+function measure(config: ContainerConfig, app: string, { proxy, replicas }: Shown, parts: AgentParts): void {
+  const { replicas: desired } = config;
+  parts.telemetry.metrics.observe(() => [
+    ...proxyReadings(proxy.stats()),
+    ...containerReadings({ app, desired, replicas: replicas.replicas(), tally: replicas.tally }),
+  ]);
+}
+
+function adminSource(config: ContainerConfig, app: string, shown: Shown, parts: AgentParts) {
   const { proxy, replicas, delivery } = shown;
-  const { layout, log, open, currentTag } = parts;
-  const { pid } = process;
-  const source: AdminSource = {
+  return {
     containers: () => replicas.replicas().map(viewOf),
-    status: () => ({
+    status: (): StatusView => ({
       name: app,
       command: "container",
-      currentVersion: currentTag(),
+      currentVersion: parts.currentTag(),
       proxyBackends: proxy.members.length * config.ports.length,
       isRunning: replicas.status().kind === "serving",
-      root: layout.root,
-      pid,
+      root: parts.layout.root,
+      pid: process.pid,
       desiredReplicas: config.replicas,
       trouble: delivery.trouble,
     }),
   };
-  const server = open.use(openAdminApi({ port: config.adminPort, tries: adminPortTries }, source, log));
-  try {
-    if (server === null) rmSync(layout.admin, { force: true });
-    else writeAdminRecord(layout.admin, { port: server.port, pid });
-  } catch (error) {
-    log.warn("dewy status will not see the containers", { error: messageOf(error) });
-  }
 }
 
 /** Before anything is touched, as far as it can be told: the engine may be away. */

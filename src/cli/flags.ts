@@ -5,6 +5,7 @@ import { outputFlags } from "./flag-groups/output.ts";
 import { proxyFlags } from "./flag-groups/proxy.ts";
 import { releaseFlags } from "./flag-groups/release.ts";
 import type { FlagOwner, FlagSpec } from "./flag-groups/spec.ts";
+import { telemetryFlags } from "./flag-groups/telemetry.ts";
 
 /** The one table of flags: parsing, help and the README are made from it. A default holds for all its commands. */
 export const flags = [
@@ -13,6 +14,7 @@ export const flags = [
   ...containerFlags,
   ...proxyFlags,
   ...agentFlags,
+  ...telemetryFlags,
   ...outputFlags,
 ] as const;
 

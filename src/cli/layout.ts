@@ -13,6 +13,10 @@ export interface Layout {
   readonly admin: string;
   readonly retryRequest: string;
   readonly tmp: string;
+  /** What people are still to be told. */
+  readonly outbox: string;
+  /** Where each trouble stands, so that it is not announced anew. */
+  readonly troubles: string;
 }
 
 export function layoutOf(root: string): Layout {
@@ -26,6 +30,8 @@ export function layoutOf(root: string): Layout {
     admin: join(own, "admin.json"),
     retryRequest: join(own, "retry"),
     tmp: join(own, "tmp"),
+    outbox: join(own, "outbox"),
+    troubles: join(own, "outbox", "limiter.json"),
   };
 }
 

@@ -3,6 +3,7 @@ import type { DriverDeps } from "../drivers/driver.ts";
 import type { Log } from "../log.ts";
 import type { Clock } from "../util/time.ts";
 import type { Layout } from "./layout.ts";
+import type { AgentTelemetry } from "./telemetry.ts";
 
 /** What every kind of agent is made with. */
 export interface AgentParts {
@@ -12,6 +13,7 @@ export interface AgentParts {
   readonly announcer: Announcer;
   readonly clock: Clock;
   readonly log: Log;
+  readonly telemetry: AgentTelemetry;
   /** Aborts when the agent's end is to take no longer. */
   readonly hurry: AbortSignal;
   readonly currentTag: () => string | null;

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { Agent, type AgentDeps } from "../agent/agent.ts";
-import { Announcer } from "../agent/announce.ts";
+import type { Announcer } from "../agent/announce.ts";
 import type { DeployStep } from "../agent/deploy.ts";
 import { History } from "../agent/history.ts";
 import { acquireLock } from "../agent/lock.ts";
@@ -9,11 +9,12 @@ import { phaseOf } from "../agent/pace.ts";
 import { StateFile } from "../agent/state.ts";
 import type { AgentConfig } from "../config/config.ts";
 import type { DriverDeps } from "../drivers/driver.ts";
-import { openNotifiers } from "../drivers/notifiers.ts";
 import { toDewyError } from "../errors.ts";
 import { records } from "../events.ts";
 import { HttpClient } from "../http/client.ts";
 import { createLog, type Log } from "../log.ts";
+import type { OutboxStep } from "../notify/outbox.ts";
+import type { SenderStep } from "../notify/sender.ts";
 import { thisPlatform } from "../release/platform.ts";
 import type { Call } from "../util/async.ts";
 import { isWritable } from "../util/libc.ts";
@@ -21,14 +22,17 @@ import { releaseIdleMemory } from "../util/memory.ts";
 import { removePartials } from "../util/partial.ts";
 import { systemClock } from "../util/time.ts";
 import { build } from "../version.ts";
+import { openAnnouncer } from "./announcer.ts";
 import { prepareLayout } from "./layout.ts";
+import { measureAgent } from "./measured.ts";
 import type { AgentParts } from "./parts.ts";
 import { AgentSignals, restartPeriodically } from "./signals.ts";
+import { openTelemetry } from "./telemetry.ts";
 
 export interface RunOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stderr: (text: string) => void;
-  readonly onStep?: (step: DeployStep) => void;
+  readonly onStep?: (step: DeployStep | OutboxStep | SenderStep) => void;
 }
 
 const logPatienceMs = 50;
@@ -70,13 +74,12 @@ async function once(agent: Agent, { state }: AgentDeps, c: Call): Promise<number
 
 async function forever(agent: Agent, announcer: Announcer, config: AgentConfig, c: Call): Promise<number> {
   await agent.begin(c);
-  await announcer.tell({ kind: "agent-started", version: build.version, command: config.command }, c);
+  announcer.tell({ kind: "agent-started", version: build.version, command: config.command });
   try {
     return await agent.run(c);
   } catch (error) {
     const failure = toDewyError(error, "run");
-    const inTime: Call = { signal: AbortSignal.timeout(10_000) };
-    await announcer.tell({ kind: "agent-stopping", reason: failure.message }, inTime);
+    announcer.tell({ kind: "agent-stopping", reason: failure.message });
     throw error;
   }
 }
@@ -99,21 +102,36 @@ async function openAgent(
       `pid ${process.pid}, dewy ${config.command}, since ${clock.now().toISOString()}`,
     ),
   );
+  // Closed last: what the end was like is measured, too.
+  const telemetry = await openTelemetry(config, { env, layout, clock, log, hurry: c.hurry, open });
   const http = new HttpClient({ clock, log, userAgent: `dewy/${build.version}`, env });
   const { governor } = http;
   const drivers: DriverDeps = { platform: thisPlatform(), http, governor, clock, log, env };
   const { file: state, fresh } = StateFile.open(layout.state, log);
-  const announcer = new Announcer(open.use(await openNotifiers(config.notifiers, drivers)), log);
+  const onStep = options.onStep ?? (() => undefined);
+  const announcer = await openAnnouncer(config, { drivers, layout, onStep, open, hurry: c.hurry });
   const currentTag = () => state.state.current?.tag ?? null;
   const { hurry } = c;
-  const parts: AgentParts = { drivers, layout, env, announcer, clock, log, hurry, currentTag, open };
+  const parts: AgentParts = {
+    drivers,
+    layout,
+    env,
+    announcer,
+    clock,
+    log,
+    hurry,
+    currentTag,
+    open,
+    telemetry,
+  };
   const { registry, delivery } = await openDelivery(config, parts, c);
+  const { command } = config;
+  const history = new History(layout.history);
   return {
-    registry,
+    ...measureAgent(telemetry, { command, registry, history, state, clock }),
     delivery,
     state,
     freshState: fresh,
-    history: new History(layout.history),
     announcer,
     clock,
     log,
@@ -130,7 +148,7 @@ async function openAgent(
       hooks: config.hooks,
       hasPort: config.command === "server" && config.ports.length > 0,
     },
-    onStep: options.onStep ?? (() => undefined),
+    onStep,
     onQuiet: () => releaseIdleMemory(log),
   };
 }

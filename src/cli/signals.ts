@@ -54,7 +54,7 @@ export class AgentSignals implements Disposable {
     this.#restart = async (signal) => {
       try {
         await delivery.restart(this);
-        if (signal === "SIGUSR1") await announcer.tell({ kind: "restarted", signal }, this);
+        if (signal === "SIGUSR1") announcer.tell({ kind: "restarted", signal });
       } catch (error) {
         if (this.signal.aborted) return;
         log.error(restartFailed, { error: toDewyError(error, "restart").message });

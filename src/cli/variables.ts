@@ -45,6 +45,22 @@ export const environment: readonly Variable[] = [
   },
   { name: "REDIS_PASSWORD", commands: deploying, help: "for redis:// without a password in it" },
   { name: "CONSUL_HTTP_TOKEN", commands: deploying, help: "for consul:// without token=" },
+  { name: "SLACK_TOKEN", commands: deploying, help: "bot token for slack://, with chat:write" },
+  {
+    name: "MAIL_USERNAME, …",
+    commands: deploying,
+    help: "with MAIL_PASSWORD and MAIL_FROM: for smtp://, where the URL does not say it",
+  },
+  {
+    name: "DEWY_WEBHOOK_SECRET",
+    commands: deploying,
+    help: "key of the signature on what is posted to webhook+https://",
+  },
+  {
+    name: "OTEL_SERVICE_NAME, …",
+    commands: deploying,
+    help: "with OTEL_RESOURCE_ATTRIBUTES, OTEL_EXPORTER_OTLP_HEADERS, OTEL_METRIC_EXPORT_INTERVAL (in ms, default 15000): for telemetry",
+  },
   {
     name: "HTTPS_PROXY, …",
     commands: deploying,

@@ -5,13 +5,15 @@ import { parseSize } from "../util/sizes.ts";
 import { type CommonConfig, commonEntries, toCommon } from "./common.ts";
 import { parsePorts } from "./ports.ts";
 import { asIs, text, texts } from "./schema.ts";
-import { durationFrom, parseBoolean } from "./values.ts";
+import { durationFrom, parseBoolean, wholeFrom } from "./values.ts";
 
 /** What `server` and `assets` have in common. */
 interface ArchiveConfig extends CommonConfig {
   readonly once: boolean;
   readonly report: boolean;
   readonly maxArtifactBytes: number;
+  /** null: the usual one. It listens only with telemetry. */
+  readonly adminPort: number | null;
 }
 
 export interface AssetsConfig extends ArchiveConfig {
@@ -38,6 +40,7 @@ const archiveEntries = {
   once: v.boolean(),
   "no-report": v.boolean(),
   "max-artifact-size": text(parseSize),
+  "admin-port": v.optional(text(wholeFrom(1, 65_535))),
 };
 
 const serverEntries = {
@@ -74,6 +77,7 @@ function toArchive(input: v.InferOutput<typeof assets>): ArchiveConfig {
     once: input.once,
     report: !input["no-report"],
     maxArtifactBytes: input["max-artifact-size"],
+    adminPort: input["admin-port"] ?? null,
   };
 }
 

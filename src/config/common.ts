@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import * as v from "valibot";
 import { type LogFormat, type LogLevel, logLevels } from "../log.ts";
 import { asIs, choice, text } from "./schema.ts";
+import { parseOtlpAddress, type TelemetryConfig, toTelemetry } from "./telemetry.ts";
 import { parseUrl } from "./urls.ts";
 import { durationFrom, parseCalver, parseSlot, wholeFrom } from "./values.ts";
 
@@ -23,6 +24,8 @@ export interface CommonConfig {
     readonly onFailure: "continue" | "abort";
     readonly timeoutMs: number;
   };
+  /** null: off. */
+  readonly telemetry: TelemetryConfig | null;
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
   /** DEWY_CACHEDIR, absolute. */
   readonly cacheDir: string | null;
@@ -42,6 +45,9 @@ export const commonEntries = {
   "after-deploy-hook": v.optional(text(asIs)),
   "hook-failure": choice(["continue", "abort"]),
   "hook-timeout": text(durationFrom(1000)),
+  telemetry: v.boolean(),
+  "otlp-endpoint": v.optional(text(parseOtlpAddress)),
+  "otlp-insecure": v.boolean(),
   "log-level": v.pipe(v.string(), v.toLowerCase(), choice(logLevels)),
   "log-format": choice(["text", "json"]),
   DEWY_CACHEDIR: v.optional(text(asIs)),
@@ -65,6 +71,7 @@ export function toCommon(input: v.InferOutput<typeof common>): CommonConfig {
       onFailure: input["hook-failure"],
       timeoutMs: input["hook-timeout"],
     },
+    telemetry: toTelemetry(input.telemetry, input["otlp-endpoint"], !input["otlp-insecure"]),
     log: { level: input["log-level"], format: input["log-format"] },
     cacheDir: input.DEWY_CACHEDIR === undefined ? null : resolve(input.root, input.DEWY_CACHEDIR),
   };

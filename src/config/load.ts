@@ -1,6 +1,7 @@
 import { getDotPath, safeParse } from "valibot";
 import { type AgentConfig, agentSchemas } from "./config.ts";
 import type { Problem } from "./problem.ts";
+import { idleTelemetryFlags } from "./telemetry.ts";
 import { parseUrl } from "./urls.ts";
 
 /** Values by flag name as the operator wrote them (switches as booleans), and `appCommand`. */
@@ -36,6 +37,7 @@ export async function loadConfig(
   const result = safeParse(schema, { ...unset, ...settings, ...Object.fromEntries(set) });
   const problems = (result.issues ?? []).map((issue) => toProblem(getDotPath(issue) ?? "", issue.message));
   problems.push(...(command === "server" ? missingApp(settings) : []));
+  problems.push(...idleTelemetryFlags(command, settings));
   problems.push(...(await checkUrls(readableUrls(command, settings, problems))));
   return result.success && problems.length === 0 ? { config: result.output } : { problems };
 }

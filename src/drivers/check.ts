@@ -21,7 +21,7 @@ export function urlChecker(env: Environment): CheckUrls {
     const problems = await Promise.all([
       registry === null ? null : problemWith(() => readRegistry(registry, host, env)),
       cache === null ? null : problemWith(() => readCache(cache, env)),
-      ...urls.map((url) => problemWith(() => readNotifier(url))),
+      ...urls.map((url) => problemWith(() => readNotifier(url, env))),
     ]);
     return problems.filter((problem) => problem !== null);
   };

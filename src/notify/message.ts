@@ -1,9 +1,24 @@
-import type { DeployEvent } from "../events.ts";
+import type { DeployEvent, ErrorRun, Trouble } from "../events.ts";
 import { unreachable } from "../util/assert.ts";
 import { formatDuration } from "../util/time.ts";
 
 /** An event in one plain line, worded as the compatibility sheet has it. */
 export function messageOf(event: DeployEvent): string {
+  const text = plainText(event);
+  return "run" in event && event.run !== undefined ? counted(text, event.run) : text;
+}
+
+const ends = {
+  over: "No more error notifications until it is over",
+  calm: "It comes and goes. No more error notifications until it has been calm for a while",
+} as const;
+
+function counted(text: string, { count, lastUntil }: ErrorRun): string {
+  const end = lastUntil === null ? "" : `${/[.!?]$/.test(text) ? "" : "."} ${ends[lastUntil]}`;
+  return `Error occurred (count: ${count}): ${text}${end}`;
+}
+
+function plainText(event: DeployEvent): string {
   switch (event.kind) {
     case "agent-started":
       return `Automatic shipping started by Dewy (${event.version}: ${event.command})`;
@@ -29,6 +44,10 @@ export function messageOf(event: DeployEvent): string {
       return `Server of ${event.tag ?? "unknown version"} died: ${event.reason}. Next start in ${formatDuration(event.delayMs)}`;
     case "replica-lost":
       return replicaLost(event);
+    case "recovered":
+      return recovered(event);
+    case "dropped":
+      return event.count === 1 ? "1 notice was dropped" : `${event.count} notices were dropped`;
     default:
       return unreachable(event);
   }
@@ -68,4 +87,18 @@ function failure(event: Extract<DeployEvent, { kind: "failed" }>): string {
     event.servingTag === null ? "nothing is deployed yet" : `${event.servingTag} stays in place`;
   const what = event.tag === null ? "Check failed" : `Deploy of ${event.tag} failed`;
   return `${what}: ${event.message} (${serving})${event.hint === null ? "" : `. ${event.hint}`}`;
+}
+
+const well: Readonly<Record<Trouble, string>> = {
+  check: "checks pass again",
+  deploy: "deploys work again",
+  app: "the app runs again",
+};
+
+function recovered(event: Extract<DeployEvent, { kind: "recovered" }>): string {
+  const { trouble, errors, heldBack, outages, durationMs } = event;
+  const times = outages > 1 ? ` (it came and went ${outages} times)` : "";
+  const held = heldBack === 0 ? "" : `, ${heldBack} of them held back`;
+  const many = `${errors} ${errors === 1 ? "error" : "errors"}`;
+  return `Recovered: ${well[trouble]} after ${formatDuration(Math.round(durationMs))}${times}: ${many}${held}`;
 }

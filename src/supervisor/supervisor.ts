@@ -1,6 +1,7 @@
 import { DewyError, messageOf, toDewyError } from "../errors.ts";
 import { unreachable } from "../util/assert.ts";
 import { type Call, Mutex } from "../util/async.ts";
+import { type Change, unchanged } from "./change.ts";
 import { describeExit, type Generation } from "./generation.ts";
 import { type GenerationDeps, type GenerationOptions, Generations } from "./generations.ts";
 import { nextRestart, noDeaths, type RestartHistory } from "./restart-policy.ts";
@@ -28,17 +29,8 @@ export type SupervisorState =
   | { readonly kind: "reloading"; readonly current: Generation; readonly next: Generation }
   | { readonly kind: "backoff"; readonly release: string; readonly reason: string };
 
-/** A change of release: everything between the old generation alone and the new one alone. */
-export interface Change {
-  /** The release directory's name. */
-  readonly release: string;
-  /** Puts the release in place; runs before the new generation starts. */
-  prepare(): Promise<void>;
-  /** Makes the change last; runs once the new generation has proved itself, before the old one goes. */
-  commit(): Promise<void>;
-  /** Takes back what `prepare` did. */
-  undo(): Promise<void>;
-}
+/** How often the app was restarted, and why: `crash`: it had died, and was started again. */
+export type RestartCounts = Readonly<Record<"deploy" | "signal" | "crash", number>>;
 
 /**
  * Keeps one release of the app running. Changes run one at a time; a new generation always starts before the old
@@ -48,6 +40,7 @@ export class Supervisor implements AsyncDisposable {
   #state: SupervisorState = { kind: "stopped" };
   #deaths: RestartHistory = noDeaths;
   #pendingRestart = new AbortController();
+  readonly #restarts = { deploy: 0, signal: 0, crash: 0 };
   readonly #changes = new Mutex();
 
   private constructor(
@@ -63,6 +56,10 @@ export class Supervisor implements AsyncDisposable {
 
   get state(): SupervisorState {
     return this.#state;
+  }
+
+  get restarts(): RestartCounts {
+    return this.#restarts;
   }
 
   /**
@@ -87,7 +84,11 @@ export class Supervisor implements AsyncDisposable {
 
   /** Start-first change to another release: all of it happens or none. Fails with `start-failed`. */
   replace(change: Change, c: Call): Promise<"started" | "restarted"> {
-    return this.#changes.run(() => this.#replace(change, c));
+    return this.#changes.run(async () => {
+      const how = await this.#replace(change, c);
+      if (how === "restarted") this.#restarts.deploy += 1;
+      return how;
+    });
   }
 
   /** The same release in a new generation (SIGHUP); an app in back-off is started at once. */
@@ -97,6 +98,7 @@ export class Supervisor implements AsyncDisposable {
       const state = this.#state;
       if (state.kind === "backoff") this.#startOrBackOff(state.release);
       if (state.kind === "running") await this.#replace(unchanged(state.release), c);
+      if (state.kind === "backoff" || state.kind === "running") this.#restarts.signal += 1;
     });
   }
 
@@ -234,14 +236,10 @@ export class Supervisor implements AsyncDisposable {
     const { signal } = this.#pendingRestart;
     const restart = () =>
       this.#changes.run(async () => {
-        if (!signal.aborted) this.#startOrBackOff(release);
+        if (signal.aborted) return;
+        this.#restarts.crash += 1;
+        this.#startOrBackOff(release);
       });
     void this.deps.clock.sleep(delayMs, signal).then(restart, () => undefined);
   }
-}
-
-/** The release stays; only the process is new. */
-function unchanged(release: string): Change {
-  const nothing = async (): Promise<void> => undefined;
-  return { release, prepare: nothing, commit: nothing, undo: nothing };
 }

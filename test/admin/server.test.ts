@@ -143,7 +143,9 @@ describe("the answers", () => {
 describe("metrics", () => {
   test("are not found without telemetry", async () => {
     await using admin = agentWith();
-    expect((await fetch(`${admin.origin}/metrics`)).status).toBe(404);
+    const response = await fetch(`${admin.origin}/metrics`);
+    expect(response.status).toBe(404);
+    expect(await response.json()).toEqual({ error: expect.stringContaining("--telemetry") });
   });
 
   test("are the given page", async () => {

@@ -10,6 +10,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { zipSync } from "fflate";
+import type { DeliveryStatus } from "../../src/activate/delivery.ts";
 import { type DeployStep, deploySteps } from "../../src/agent/deploy.ts";
 import { pauseUntilNextCheck } from "../../src/agent/pace.ts";
 import { DewyError } from "../../src/errors.ts";
@@ -82,7 +84,7 @@ describe("a check", () => {
     host.registry.publish("v1.1.0");
     expect(await agent.tick(c)).toEqual({ kind: "deployed", tag: "v1.1.0" });
     expect(host.state).toMatchObject({ current: { tag: "v1.1.0" }, previous: { tag: "v1.0.0" } });
-    expect(host.notifier.events.at(-1)).toMatchObject({
+    expect(host.outbox.events.at(-1)).toMatchObject({
       kind: "deployed",
       how: "restarted",
       fromTag: "v1.0.0",
@@ -115,20 +117,21 @@ describe("a check", () => {
       message: "Dewy run failure",
       attributes: { error: "no route", hint: "see the cable" },
     });
-    expect(host.notifier.events.at(-1)).toEqual({
+    expect(host.outbox.events.at(-1)).toEqual({
       kind: "failed",
       tag: null,
       message: "no route",
       hint: "see the cable",
       servingTag: "v1.0.0",
+      run: { count: 1, lastUntil: null },
     });
     host.registry.failures = {};
     expect(await agent.tick(c)).toEqual({ kind: "idle" });
   });
 
-  test("a registry that stays away is told of once, and again after it was back", async () => {
+  test("a registry that stays away is told of three times, over restarts too, and when it is back", async () => {
     using host = new AgentHost();
-    const agent = await running(host, "v1.0.0");
+    let agent = await running(host, "v1.0.0");
     const told = host.told.length;
     const away = async (code: "network-unreachable" | "rate-limited") => {
       host.registry.failures.latest = new DewyError(code, "away");
@@ -136,13 +139,18 @@ describe("a check", () => {
     };
     await away("network-unreachable");
     await away("rate-limited");
+    agent = host.agent();
+    await agent.begin(c);
     await away("network-unreachable");
-    expect(host.told.slice(told)).toEqual(["failed"]);
-    expect(host.log.at("error").filter((message) => message === "Dewy run failure")).toHaveLength(3);
+    await away("network-unreachable");
+    expect(host.told.slice(told)).toEqual(["failed", "failed", "failed"]);
+    expect(host.log.at("error").filter((message) => message === "Dewy run failure")).toHaveLength(4);
     host.registry.failures = {};
     expect(await agent.tick(c)).toEqual({ kind: "idle" });
+    expect(host.told.slice(told + 3)).toEqual(["recovered"]);
+    expect(host.outbox.events.at(-1)).toMatchObject({ trouble: "check", errors: 4, heldBack: 1 });
     await away("network-unreachable");
-    expect(host.told.slice(told)).toEqual(["failed", "failed"]);
+    expect(host.told.slice(told + 4)).toEqual(["failed"]);
   });
 
   test.each([
@@ -187,6 +195,24 @@ describe("a check", () => {
     expect(await agent.tick(c)).toEqual({ kind: "deployed", tag: "v1.1.0" });
   });
 
+  test("that finds an app that died well again says so, whether the registry answers or not", async () => {
+    using host = new AgentHost();
+    const deps = host.deps();
+    let status: DeliveryStatus = { kind: "down", reason: "exit 1" };
+    deps.delivery.status = () => status;
+    const agent = host.agentOf(deps);
+    deps.announcer.tell({ kind: "crashed", tag: "v1.0.0", reason: "exit 1", delayMs: 400 });
+    await agent.tick(c);
+    const serving = { kind: "serving", release: "r", pid: null, replicas: 2 } as const;
+    status = { ...serving, inRotation: 1 };
+    await agent.tick(c);
+    expect(host.told).toEqual(["crashed"]);
+    status = { ...serving, inRotation: 2 };
+    host.registry.failures.latest = new DewyError("network-unreachable", "away");
+    await agent.tick(c);
+    expect(host.told).toEqual(["crashed", "failed", "recovered"]);
+  });
+
   test("that takes unusually long is told of", async () => {
     using host = new AgentHost();
     const { promise, resolve } = Promise.withResolvers<{ release: null; otherSlot: null }>();
@@ -197,6 +223,69 @@ describe("a check", () => {
     resolve({ release: null, otherSlot: null });
     expect(await ticking).toEqual({ kind: "idle" });
     expect(host.clock.sleeping).toBe(0);
+  });
+});
+
+describe("a deploy that is tried again", () => {
+  test("has not recovered between two tries, but when it works", async () => {
+    using host = new AgentHost();
+    host.registry.publish("v1.0.0");
+    const agent = host.agent();
+    host.app.startFailure = () => died;
+    await agent.tick(c);
+    expect(await agent.tick(c)).toEqual({ kind: "idle" });
+    expect(host.told).toEqual(["deploying", "downloaded", "failed"]);
+    host.app.startFailure = () => null;
+    await host.clock.advance(10_000);
+    await agent.tick(c);
+    expect(host.told.slice(3)).toEqual(["deploying", "deployed", "recovered"]);
+    expect(host.outbox.events.at(-1)).toMatchObject({ trouble: "deploy", errors: 1, durationMs: 10_000 });
+  });
+});
+
+describe("a deploy whose telling was cut short", () => {
+  test("after the commit is told by the next agent, once", async () => {
+    using host = new AgentHost();
+    await running(host, "v1.0.0");
+    const told = host.told.length;
+    const [record] = host.history.read();
+    if (record === undefined) throw new Error("no history");
+    const { state } = host.deps();
+    // As after a kill -9 right behind the commit of another deploy.
+    state.update({ unreported: { ...record, id: "another", fromTag: "v0.9.0" } });
+    for (let starts = 0; starts < 2; starts++) await host.agent().begin(c);
+    expect(host.told.slice(told)).toEqual(["deployed"]);
+    expect(host.outbox.events.at(-1)).toMatchObject({ tag: "v1.0.0", fromTag: "v0.9.0", how: "restarted" });
+  });
+});
+
+describe("the thread that a release brings along", () => {
+  test("is that of the notices from its staging on, failures included", async () => {
+    using host = new AgentHost();
+    const thread = "1503435956.000247";
+    const archive = zipSync({ ".slack-thread-ts": new TextEncoder().encode(`${thread}\n`) });
+    host.registry.publish("v1.0.0", archive);
+    const settings = {
+      hooks: { before: "true", after: "true", onFailure: "continue", timeoutMs: 60_000 },
+    } as const;
+    const agent = host.agent({ settings });
+    await agent.tick(c);
+    const threads = () => host.outbox.told.map(({ event, origin }) => [event.kind, origin.thread]);
+    expect(threads()).toEqual([
+      ["deploying", null],
+      ["downloaded", null],
+      ["hook", null],
+      ["hook", thread],
+      ["deployed", thread],
+    ]);
+    await host.clock.advance(1000);
+    host.registry.publish("v1.1.0", archive);
+    host.app.startFailure = () => died;
+    await agent.tick(c);
+    expect(threads().slice(-2)).toEqual([
+      ["failed", thread],
+      ["quarantined", thread],
+    ]);
   });
 });
 

@@ -1,10 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { Announcer, describeFailure } from "../../src/agent/announce.ts";
 import type { DeployEvent, HookResult } from "../../src/events.ts";
-import type { Notifier } from "../../src/notify/notifier.ts";
-import { recordingLog, recordingNotifier } from "../support/recording.ts";
+import { TroubleFile } from "../../src/notify/limiter-file.ts";
+import type { DeployRecord } from "../../src/release/release.ts";
+import { FakeClock } from "../support/clock.ts";
+import { recordingLog, recordingOutbox } from "../support/recording.ts";
 
-const c = { signal: new AbortController().signal };
 const deployed = {
   kind: "deployed",
   tag: "v1.0.0",
@@ -13,6 +14,9 @@ const deployed = {
   how: "started",
   hasPort: true,
 } as const;
+const failed = { kind: "failed", tag: null, message: "no", hint: null, servingTag: null } as const;
+const deployFailed = { ...failed, tag: "v1.1.0" } as const;
+const crashed = { kind: "crashed", tag: "v1.0.0", reason: "exit 1", delayMs: 400 } as const;
 const result: HookResult = {
   command: "make",
   stdout: "out",
@@ -21,6 +25,27 @@ const result: HookResult = {
   durationMs: 1500,
   timedOut: false,
 };
+const record: DeployRecord = {
+  id: "d1",
+  host: "web1",
+  command: "server",
+  tag: "v1.0.0",
+  digest: null,
+  fromTag: "v0.9.0",
+  startedAt: "2026-11-21T09:36:46.000Z",
+  finishedAt: "2026-11-21T09:36:48.000Z",
+  durationMs: 2000,
+  result: "deployed",
+};
+
+function announcing() {
+  const log = recordingLog();
+  const outbox = recordingOutbox();
+  const clock = new FakeClock();
+  const troubles = TroubleFile.open(null, log);
+  const announcer = new Announcer({ outbox, troubles, clock, log });
+  return { announcer, log, outbox, clock, kinds: () => outbox.events.map(({ kind }) => kind) };
+}
 
 describe("the record that goes with a notification", () => {
   test.each<[DeployEvent, string[]]>([
@@ -32,54 +57,102 @@ describe("the record that goes with a notification", () => {
     [{ ...deployed, how: "placed" }, []],
     [{ kind: "restarted", signal: "SIGUSR1" }, ["Restart notification"]],
     [{ kind: "deploying", tag: "v1", command: "server" }, []],
-    [{ kind: "failed", tag: null, message: "no", hint: null, servingTag: null }, []],
-  ])("%j", async (event, records) => {
-    const log = recordingLog();
-    const notifier = recordingNotifier();
-    await new Announcer(notifier, log).tell(event, c);
+    [{ kind: "quarantined", tag: "v1", digest: null, reason: "no" }, []],
+  ])("%j", (event, records) => {
+    const { announcer, log, outbox } = announcing();
+    announcer.tell(event, { thread: "1.2" });
     expect(log.at("info")).toEqual(records);
-    expect(notifier.events).toEqual([event]);
+    expect(outbox.told).toEqual([{ event, origin: { thread: "1.2", deploy: null } }]);
   });
 });
 
-describe("a notifier", () => {
-  const failing = (notify: Notifier["notify"]): Notifier => ({ notify, async [Symbol.asyncDispose]() {} });
+describe("errors", () => {
+  test("are told three times in a row, and the third says that it is the last", () => {
+    const { announcer, log, outbox, kinds } = announcing();
+    for (let errors = 0; errors < 10; errors++) announcer.tell(failed);
+    expect(outbox.events).toEqual([
+      { ...failed, run: { count: 1, lastUntil: null } },
+      { ...failed, run: { count: 2, lastUntil: null } },
+      { ...failed, run: { count: 3, lastUntil: "over" } },
+    ]);
+    expect(log.at("debug")).toHaveLength(7);
+    // Nothing but errors is held back.
+    announcer.tell(deployed);
+    expect(kinds().at(-1)).toBe("deployed");
+  });
 
-  test.each<[string, Notifier["notify"]]>([
-    ["fails", () => Promise.reject(new Error("no channel"))],
-    [
-      "throws at once",
-      () => {
-        throw new Error("no channel");
-      },
-    ],
-  ])("that %s is a warning and nothing more", async (_, notify) => {
-    const log = recordingLog();
-    await new Announcer(failing(notify), log).tell(deployed, c);
-    expect(log.records.filter(({ level }) => level === "warn")).toMatchObject([
-      { message: "Notification failed", attributes: { error: "no channel" } },
+  test("of one kind hold back none of another", () => {
+    const { announcer, kinds } = announcing();
+    for (const event of [failed, deployFailed, crashed]) {
+      for (let errors = 0; errors < 4; errors++) announcer.tell(event);
+    }
+    expect(kinds()).toEqual([...Array(6).fill("failed"), ...Array(3).fill("crashed")]);
+  });
+
+  test("that are over are told once, with what was held back", async () => {
+    const { announcer, clock, outbox, kinds } = announcing();
+    for (let errors = 0; errors < 5; errors++) {
+      announcer.tell(failed);
+      await clock.advance(10_000);
+    }
+    announcer.well("deploy");
+    announcer.well("check");
+    announcer.well("check");
+    expect(kinds()).toEqual(["failed", "failed", "failed", "recovered"]);
+    expect(outbox.events.at(-1)).toEqual({
+      kind: "recovered",
+      trouble: "check",
+      errors: 5,
+      heldBack: 2,
+      outages: 1,
+      durationMs: 50_000,
+    });
+  });
+
+  test("of a release that is given up are over without a recovery", () => {
+    const { announcer, kinds } = announcing();
+    announcer.tell(deployFailed);
+    announcer.quarantined({ kind: "quarantined", tag: "v1.1.0", digest: null, reason: "no" }, {});
+    announcer.well("deploy");
+    expect(kinds()).toEqual(["failed", "quarantined"]);
+  });
+
+  test("that are told once by their nature stand in no row", () => {
+    const { announcer, outbox } = announcing();
+    announcer.tell(deployFailed, { once: true });
+    announcer.well("deploy");
+    expect(outbox.events).toEqual([deployFailed]);
+  });
+});
+
+describe("a deploy whose agent died", () => {
+  test.each<[Partial<DeployRecord>, string]>([
+    [{}, "restarted"],
+    [{ fromTag: null }, "started"],
+    [{ command: "assets" }, "placed"],
+    [{ command: "container" }, "rolled"],
+  ])("%j before it could tell is told by the next one, once", (changes, how) => {
+    const { announcer, outbox } = announcing();
+    announcer.catchUp({ ...record, ...changes }, true);
+    announcer.catchUp({ ...record, ...changes }, true);
+    expect(outbox.told).toMatchObject([
+      { event: { kind: "deployed", tag: "v1.0.0", how, durationMs: 2000 }, origin: { deploy: "d1" } },
     ]);
   });
 
-  test("that never answers and ignores its signal is left behind when the call ends", async () => {
-    const log = recordingLog();
-    const stop = new AbortController();
-    const telling = new Announcer(
-      failing(() => new Promise(() => {})),
-      log,
-    ).tell(deployed, stop);
-    stop.abort(new Error("stop"));
-    await telling;
-    // It is the agent that goes, not the notifier that failed.
-    expect(log.at("warn")).toEqual([]);
+  test("after it had told, or that failed, is not told", () => {
+    const { announcer, outbox } = announcing();
+    announcer.tell(deployed, { deploy: "d1" });
+    announcer.catchUp(record, true);
+    announcer.catchUp({ ...record, id: "d2", result: "failed" }, true);
+    expect(outbox.told).toHaveLength(1);
   });
 });
 
 describe("a hook", () => {
-  test("that succeeded: its record, and people are told", async () => {
-    const log = recordingLog();
-    const notifier = recordingNotifier();
-    await new Announcer(notifier, log).hook("before", result, c);
+  test("that succeeded: its record, and people are told", () => {
+    const { announcer, log, outbox } = announcing();
+    announcer.hook("before", result, { thread: null });
     expect(log.records).toEqual([
       {
         level: "info",
@@ -93,15 +166,15 @@ describe("a hook", () => {
         },
       },
     ]);
-    expect(notifier.events).toEqual([{ kind: "hook", hook: "before", result }]);
+    expect(outbox.events).toEqual([{ kind: "hook", hook: "before", result }]);
   });
 
   test.each([
     ["before", "Before deploy hook failure"],
     ["after", "After deploy hook failure"],
-  ] as const)("%s the deploy that failed: its record, and the failure's", async (hook, message) => {
-    const log = recordingLog();
-    await new Announcer(recordingNotifier(), log).hook(hook, { ...result, exitCode: 2 }, c);
+  ] as const)("%s the deploy that failed: its record, and the failure's", (hook, message) => {
+    const { announcer, log } = announcing();
+    announcer.hook(hook, { ...result, exitCode: 2 }, {});
     expect(log.records).toMatchObject([
       { level: "error", message: "Execute hook failed", attributes: { exit_code: 2, stderr: "err" } },
       {
@@ -110,6 +183,12 @@ describe("a hook", () => {
         attributes: { error: "command failed with exit code 2", exit_code: 2 },
       },
     ]);
+  });
+
+  test("that fails each time is told each time", () => {
+    const { announcer, outbox } = announcing();
+    for (let runs = 0; runs < 5; runs++) announcer.hook("before", { ...result, exitCode: 2 }, {});
+    expect(outbox.told).toHaveLength(5);
   });
 
   test.each([

@@ -29,6 +29,8 @@ const commonDefaults = {
   calver: null,
   maxArtifactBytes: 2 ** 31,
   hooks: { before: null, after: null, onFailure: "continue", timeoutMs: 600_000 },
+  telemetry: null,
+  adminPort: null,
   log: { level: "error", format: "text" },
   cacheDir: null,
 } as const;
@@ -80,6 +82,13 @@ describe("every flag has its effect", () => {
     [["--no-report"], { report: false }],
     [["--no-report=false"], { report: true }],
     [["--max-artifact-size", "500MB"], { maxArtifactBytes: 500_000_000 }],
+    [["--telemetry"], { telemetry: { otlp: null } }],
+    [["--telemetry", "--admin-port", "9000"], { telemetry: { otlp: null }, adminPort: 9000 }],
+    [["--otlp-endpoint", "c:4317"], { telemetry: { otlp: { host: "c", port: 4317, tls: true } } }],
+    [
+      ["--otlp-endpoint", "[::1]:4317", "--otlp-insecure"],
+      { telemetry: { otlp: { host: "::1", port: 4317, tls: false } } },
+    ],
   ])("%j", async (flags, expected) => {
     expect(await configOf(assets(...flags))).toEqual({ command: "assets", ...commonDefaults, ...expected });
     expect(await configOf(server(...flags))).toMatchObject({ command: "server", ...expected });
@@ -238,6 +247,7 @@ describe("container", () => {
       maxConnections: null,
       proxyProtocol: null,
       adminPort: 17_539,
+      telemetry: null,
       keep: 7,
     });
   });

@@ -108,9 +108,34 @@ describe("opening by URL", () => {
     ]);
   });
 
-  test("no notifier is a notifier that says nothing", async () => {
-    await using notifier = await openNotifiers([], deps);
-    await notifier.notify({ kind: "downloaded", tag: "v1.0.0" }, c);
+  test.each([
+    ["slack://deploys?on=error&title=App", "slack://deploys"],
+    ["smtp://mail.example.com/ops@example.com?quiet=true", "smtp://mail.example.com:587/ops@example.com"],
+    ["mail://mail.example.com/ops@example.com", "mail://mail.example.com:587/ops@example.com"],
+    ["smtps://mail.example.com/ops@example.com", "smtps://mail.example.com:465/ops@example.com"],
+    ["webhook+https://example.com/s3cret?on=deploy,hook", "webhook+https://example.com/…"],
+    ["webhook+http://127.0.0.1:1/s3cret", "webhook+http://127.0.0.1:1/…"],
+  ])("%s is a notifier", async (url, name) => {
+    const env = { SLACK_TOKEN: "xoxb-1" };
+    const [opened] = await openNotifiers([url], { ...deps, env });
+    expect(opened?.notifier.name).toBe(name);
+    expect(opened?.key).toMatch(/^[0-9a-f]{16}$/);
+    await opened?.notifier[Symbol.asyncDispose]();
+  });
+
+  test("of notifiers each wants what its own URL says", async () => {
+    const opened = await openNotifiers(
+      ["webhook+http://127.0.0.1:1/a?on=error", "webhook+http://127.0.0.1:1/b"],
+      deps,
+    );
+    const event = { kind: "downloaded", tag: "v1.0.0" } as const;
+    expect(opened.map(({ wants }) => wants(event))).toEqual([false, true]);
+    expect(opened[0]?.key).not.toBe(opened[1]?.key);
+  });
+
+  test("one notifier twice is an error", async () => {
+    const url = "webhook+http://127.0.0.1:1/a";
+    await expect(openNotifiers([url, url], deps)).rejects.toMatchObject({ code: "config-invalid" });
   });
 });
 

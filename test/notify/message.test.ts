@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { DeployEvent, HookResult } from "../../src/events.ts";
 import { messageOf } from "../../src/notify/message.ts";
-import { nullNotifier } from "../../src/notify/notifier.ts";
 
 const deployed = {
   kind: "deployed",
@@ -20,6 +19,17 @@ const hook: HookResult = {
   durationMs: 250,
   timedOut: false,
 };
+
+const failed = { kind: "failed", tag: null, message: "no answer", hint: null, servingTag: null } as const;
+
+const recovered = {
+  kind: "recovered",
+  trouble: "check",
+  errors: 5,
+  heldBack: 2,
+  outages: 1,
+  durationMs: 120_000,
+} as const;
 
 describe("an event in one plain line", () => {
   test.each<[DeployEvent, string]>([
@@ -119,13 +129,34 @@ describe("an event in one plain line", () => {
       { kind: "crashed", tag: null, reason: "exited with code 1", delayMs: 60_000 },
       "Server of unknown version died: exited with code 1. Next start in 1m0s",
     ],
+    [
+      { ...failed, run: { count: 1, lastUntil: null } },
+      "Error occurred (count: 1): Check failed: no answer (nothing is deployed yet)",
+    ],
+    [
+      { ...failed, run: { count: 3, lastUntil: "over" } },
+      "Error occurred (count: 3): Check failed: no answer (nothing is deployed yet). No more error notifications until it is over",
+    ],
+    [
+      { ...failed, hint: "look there!", run: { count: 1, lastUntil: "calm" } },
+      "Error occurred (count: 1): Check failed: no answer (nothing is deployed yet). look there! It comes and goes. No more error notifications until it has been calm for a while",
+    ],
+    [
+      { kind: "crashed", tag: "v1.2.3", reason: "exit 1", delayMs: 1000, run: { count: 2, lastUntil: null } },
+      "Error occurred (count: 2): Server of v1.2.3 died: exit 1. Next start in 1s",
+    ],
+    [{ ...recovered, errors: 1, heldBack: 0 }, "Recovered: checks pass again after 2m0s: 1 error"],
+    [
+      { ...recovered, trouble: "deploy" },
+      "Recovered: deploys work again after 2m0s: 5 errors, 2 of them held back",
+    ],
+    [
+      { ...recovered, trouble: "app", outages: 4 },
+      "Recovered: the app runs again after 2m0s (it came and went 4 times): 5 errors, 2 of them held back",
+    ],
+    [{ kind: "dropped", count: 1 }, "1 notice was dropped"],
+    [{ kind: "dropped", count: 12 }, "12 notices were dropped"],
   ])("%j", (event, text) => {
     expect(messageOf(event)).toBe(text);
   });
-});
-
-test("the null notifier takes everything and says nothing", async () => {
-  const c = { signal: AbortSignal.abort() };
-  await nullNotifier.notify({ kind: "downloaded", tag: "v1" }, c);
-  await nullNotifier[Symbol.asyncDispose]();
 });

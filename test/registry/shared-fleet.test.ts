@@ -4,13 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Delivery } from "../../src/activate/delivery.ts";
 import { Agent } from "../../src/agent/agent.ts";
-import { Announcer } from "../../src/agent/announce.ts";
 import { History } from "../../src/agent/history.ts";
 import { phaseOf } from "../../src/agent/pace.ts";
 import { StateFile } from "../../src/agent/state.ts";
 import { openMemoryCache } from "../../src/cache/memory.ts";
 import { silentLog } from "../../src/log.ts";
-import { nullNotifier } from "../../src/notify/notifier.ts";
 import type { Registry } from "../../src/registry/registry.ts";
 import type { SharedMemory } from "../../src/registry/shared/memory.ts";
 import { shareScope } from "../../src/registry/shared/scope.ts";
@@ -19,6 +17,7 @@ import type { Clock } from "../../src/util/time.ts";
 import { CountingRegistry, mortal, releaseOf, seededRandom } from "../support/fleet.ts";
 import { fleetCaches } from "../support/fleet-caches.ts";
 import { FleetClock, fasterClock } from "../support/fleet-clock.ts";
+import { silentAnnouncer } from "../support/recording.ts";
 import { until } from "../support/until.ts";
 
 const [ttlMs, intervalMs] = [30_000, 10_000];
@@ -93,7 +92,7 @@ class Fleet {
       state,
       freshState: false,
       history: new History(join(root, "history.jsonl")),
-      announcer: new Announcer(nullNotifier, silentLog),
+      announcer: silentAnnouncer(),
       clock,
       log: silentLog,
       intervalMs,
@@ -154,7 +153,7 @@ const instantDelivery: Delivery = {
       digest: `sha256:${"a".repeat(64)}`,
       fetched: false,
       async deliver(steps) {
-        steps.staged();
+        steps.staged(null);
         await steps.switched(null);
         await steps.commit("release");
         return { how: "placed" };

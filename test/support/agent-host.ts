@@ -9,10 +9,11 @@ import type { DeploySettings } from "../../src/agent/deploy.ts";
 import { History } from "../../src/agent/history.ts";
 import { StateFile } from "../../src/agent/state.ts";
 import { openObjectCache } from "../../src/cache/object.ts";
+import { TroubleFile } from "../../src/notify/limiter-file.ts";
 import { openLocalStore } from "../../src/store/local.ts";
 import { FakeClock } from "./clock.ts";
 import { MemoryRegistry } from "./memory-registry.ts";
-import { recordingLog, recordingNotifier } from "./recording.ts";
+import { recordingLog, recordingOutbox } from "./recording.ts";
 import { tempDir } from "./temp-dir.ts";
 
 type Changes = Partial<Omit<AgentDeps, "settings" | "delivery">> &
@@ -27,7 +28,7 @@ export class AgentHost implements Disposable {
   readonly cacheDir = join(this.root, ".dewy/cache");
   readonly clock = new FakeClock();
   readonly log = recordingLog();
-  readonly notifier = recordingNotifier();
+  readonly outbox = recordingOutbox();
   readonly registry = new MemoryRegistry();
   readonly releases = new ReleaseDirectory(this.root, this.clock);
   readonly history = new History(join(this.root, ".dewy/history.jsonl"));
@@ -52,6 +53,7 @@ export class AgentHost implements Disposable {
     const { log, clock, registry, history, retryRequest } = this;
     const { keep, cache, shared, maxCacheBytes, settings: settingChanges, ...others } = changes;
     const archives = { keep, cache, shared, maxCacheBytes };
+    const troubles = TroubleFile.open(join(this.root, ".dewy/limiter.json"), log);
     const { file: state, fresh } = StateFile.open(this.statePath, log);
     const settings: DeploySettings = {
       command: "server",
@@ -68,7 +70,7 @@ export class AgentHost implements Disposable {
       state,
       freshState: fresh,
       history,
-      announcer: new Announcer(this.notifier, log),
+      announcer: new Announcer({ outbox: this.outbox, troubles, clock, log }),
       clock,
       log,
       intervalMs: 10_000,
@@ -120,7 +122,7 @@ export class AgentHost implements Disposable {
 
   /** The kinds of what people were told. */
   get told(): string[] {
-    return this.notifier.events.map(({ kind }) => kind);
+    return this.outbox.events.map(({ kind }) => kind);
   }
 
   [Symbol.dispose](): void {

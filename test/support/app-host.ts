@@ -1,12 +1,8 @@
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Change } from "../../src/supervisor/change.ts";
 import { RecordFile } from "../../src/supervisor/record.ts";
-import {
-  type Change,
-  type Crash,
-  Supervisor,
-  type SupervisorOptions,
-} from "../../src/supervisor/supervisor.ts";
+import { type Crash, Supervisor, type SupervisorOptions } from "../../src/supervisor/supervisor.ts";
 import { commandName, environment, processGroup } from "../../src/util/procfs.ts";
 import { systemClock } from "../../src/util/time.ts";
 import { freePort } from "./host.ts";

@@ -1,6 +1,9 @@
+import { Announcer } from "../../src/agent/announce.ts";
 import type { DeployEvent } from "../../src/events.ts";
-import type { Log, LogAttributes, LogLevel } from "../../src/log.ts";
-import type { Notifier } from "../../src/notify/notifier.ts";
+import { type Log, type LogAttributes, type LogLevel, silentLog } from "../../src/log.ts";
+import { TroubleFile } from "../../src/notify/limiter-file.ts";
+import type { NoticeOrigin } from "../../src/notify/outbox.ts";
+import { systemClock } from "../../src/util/time.ts";
 
 export interface LoggedRecord {
   readonly level: LogLevel;
@@ -28,14 +31,25 @@ export function recordingLog(): Log & {
   };
 }
 
-/** A notifier that keeps what it is told. */
-export function recordingNotifier(): Notifier & { readonly events: readonly DeployEvent[] } {
-  const events: DeployEvent[] = [];
+/** An outbox that keeps what it is told, and sends it to nobody. */
+export function recordingOutbox() {
+  const told: { readonly event: DeployEvent; readonly origin: NoticeOrigin }[] = [];
   return {
-    events,
-    async notify(event) {
-      events.push(event);
+    told,
+    get events(): readonly DeployEvent[] {
+      return told.map(({ event }) => event);
     },
-    async [Symbol.asyncDispose]() {},
+    add: (event: DeployEvent, origin: NoticeOrigin = {}) => void told.push({ event, origin }),
+    hasTold: (deploy: string) => told.some(({ origin }) => origin.deploy === deploy),
   };
+}
+
+/** Tells nobody anything. */
+export function silentAnnouncer(): Announcer {
+  return new Announcer({
+    outbox: { add() {}, hasTold: () => true },
+    troubles: TroubleFile.open(null, silentLog),
+    clock: systemClock,
+    log: silentLog,
+  });
 }

@@ -19,7 +19,16 @@ export interface FlagSpec {
   readonly help: string;
 }
 
-export type FlagGroup = "Release" | "App" | "Container" | "Proxy" | "Hook" | "Agent" | "Output" | "General";
+export type FlagGroup =
+  | "Release"
+  | "App"
+  | "Container"
+  | "Proxy"
+  | "Hook"
+  | "Agent"
+  | "Telemetry"
+  | "Output"
+  | "General";
 
 export const server = ["server"] as const;
 export const container = ["container"] as const;

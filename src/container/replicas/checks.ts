@@ -7,12 +7,14 @@ import { reachesDirectly } from "../health/reach.ts";
 import { type HealthPolicy, nextHealth } from "../health/state.ts";
 import type { Members } from "./members.ts";
 import type { Replica } from "./replica.ts";
+import type { Tally } from "./tally.ts";
 
 const unprovenPauseMs = 250;
 
 interface CheckDeps {
   readonly health: HealthPolicy;
   readonly members: Members;
+  readonly tally: Pick<Tally, "checked">;
   readonly clock: Clock;
   readonly log: Log;
   /** A replica has fallen ill, or is well again. */
@@ -44,8 +46,9 @@ export class Checks {
     const { container, addresses, deployment, phase, health: before } = replica;
     if ((phase !== "serving" && phase !== "standby") || container === null || !replica.isRunning) return;
     const { ports, usesHealthcheck } = deployment;
-    const { health: policy, clock, members } = this.deps;
+    const { health: policy, clock, members, tally } = this.deps;
     const result = await probe({ container, addresses, ports, usesHealthcheck }, policy, c);
+    tally.checked(result);
     if (result.ok) await findRoute(replica, c);
     // It was restarted meanwhile: what was seen is of the process before.
     if (replica.health !== before || !replica.isRunning) return;

@@ -10,6 +10,7 @@ import { Members } from "./members.ts";
 import { Renewal } from "./renewal.ts";
 import { Retirement } from "./retirement.ts";
 import { Starter } from "./start-replica.ts";
+import { Tally } from "./tally.ts";
 import { type ReplicaLoss, Upkeep } from "./upkeep.ts";
 import { Watcher } from "./watcher.ts";
 
@@ -40,6 +41,7 @@ export interface ReplicaSetDeps {
 export interface ReplicaSetParts {
   readonly engine: EngineLink;
   readonly members: Members;
+  readonly tally: Tally;
   readonly starter: Starter;
   readonly retirement: Retirement;
   readonly checks: Checks;
@@ -59,15 +61,16 @@ export function assemble(
   const onChange = () => watcher.wake();
   const engine = new EngineLink(runtime, options, deps);
   const members = new Members(rotation, health.threshold, log);
-  const starter = new Starter({ engine, members, health, clock, log });
+  const tally = new Tally(clock);
+  const starter = new Starter({ engine, members, tally, health, clock, log });
   const retirement = new Retirement(options, { engine, members, rotation, clock, log, onDone: onChange });
-  const checks = new Checks({ health, members, clock, log, onChange });
+  const checks = new Checks({ health, members, tally, clock, log, onChange });
   const upkeep = new Upkeep(
     { root, replicas, restartMs: health.timeoutMs },
-    { engine, members, retirement, starter, checks, clock, log, onReplicaLost },
+    { engine, members, tally, retirement, starter, checks, clock, log, onReplicaLost },
   );
   const renewal = new Renewal({ members, clock, log, onFailed: (error) => deps.onRenewalFailed?.(error) });
   const { intervalMs } = health;
   const watcher: Watcher = new Watcher({ engine, members, intervalMs, clock, log, onListed });
-  return { engine, members, starter, retirement, checks, upkeep, renewal, watcher };
+  return { engine, members, tally, starter, retirement, checks, upkeep, renewal, watcher };
 }

@@ -8,6 +8,7 @@ import { assemble, type ReplicaSetDeps, type ReplicaSetOptions, type ReplicaSetP
 import { rollingUpdate, type UpdateSteps } from "./rolling-update.ts";
 import { cleanUp } from "./shutdown.ts";
 import { type ReplicaSetStatus, type ReplicaStatus, replicaStatus, setStatus } from "./status.ts";
+import type { Tally } from "./tally.ts";
 
 /**
  * Keeps the replicas of one app running and in the rotation. Changes (updates, restarts, upkeep) run one at a time;
@@ -95,6 +96,11 @@ export class ReplicaSet implements AsyncDisposable {
     );
   }
 
+  /** What was counted of the replicas, those that are gone included. */
+  get tally(): Pick<Tally, "checks" | "endings"> {
+    return this.#parts.tally;
+  }
+
   /** Replicas are missing and can't be started: their image is not on this host any more. */
   get lacksImage(): boolean {
     return this.#parts.upkeep.lacksImage;
@@ -152,6 +158,7 @@ export class ReplicaSet implements AsyncDisposable {
     const { log } = this.deps;
     const old = await rollingUpdate(next, steps, { ...this.#parts, replicas: this.options.replicas, log }, c);
     this.#parts.upkeep.forgive();
+    this.#parts.tally.forgive();
     return old.length === 0 ? "started" : "restarted";
   }
 

@@ -11,6 +11,7 @@ import { findRoute } from "./checks.ts";
 import { changeMs, detached, type EngineLink } from "./engine-link.ts";
 import type { Members } from "./members.ts";
 import { Replica } from "./replica.ts";
+import type { Tally } from "./tally.ts";
 import { untilHealthy } from "./wait.ts";
 
 const maxPortTries = 20;
@@ -20,6 +21,7 @@ const discardMs = 15_000;
 export interface StarterDeps {
   readonly engine: EngineLink;
   readonly members: Members;
+  readonly tally: Tally;
   readonly health: HealthPolicy;
   readonly clock: Clock;
   readonly log: Log;
@@ -74,7 +76,8 @@ export class Starter {
 
   /** Removes one that is not to serve (any more). What can't be removed now is found and removed later. */
   async discard(replica: Replica): Promise<void> {
-    const { engine, members, log } = this.deps;
+    const { engine, members, tally, log } = this.deps;
+    tally.ended(replica);
     log.info(records.failedRemoved, { container: replica.name });
     replica.phase = "leaving";
     members.sync();
@@ -127,7 +130,7 @@ export class Starter {
   }
 
   async #bringUp(replica: Replica, c: Call): Promise<void> {
-    const { engine, log, health, clock } = this.deps;
+    const { engine, log, health, clock, tally } = this.deps;
     try {
       await engine.bounded("start the container", changeMs, c, (bounded) =>
         engine.runtime.start(replica.id, bounded),
@@ -144,7 +147,12 @@ export class Starter {
     log.info(records.healthChecking, { url });
     try {
       const look = (each: Replica, call: Call) => this.#look(each, call);
-      const waited = await untilHealthy(replica, health, { clock, look }, c);
+      const waited = await untilHealthy(
+        replica,
+        health,
+        { clock, look, onProbed: (probed) => tally.checked(probed) },
+        c,
+      );
       await findRoute(replica, c);
       replica.health = { kind: "well", failures: 0, seen: waited.last.seen, sinceMs: clock.monotonicMs() };
       log.info(records.healthPassed, {

@@ -41,6 +41,8 @@ export interface ReplicaStatus {
   readonly connections: number;
   /** On this host, by proxy port in the operator's order; null: it has none. */
   readonly addresses: readonly { readonly proxyPort: number; readonly address: Address | null }[];
+  /** By the engine, since the container was created. */
+  readonly restarts: number;
   /** The engine's HEALTHCHECK. */
   readonly health: Container["health"];
   readonly startedAt: Date | null;
@@ -84,6 +86,7 @@ export function replicaStatus(replica: Replica, inRotation: boolean, connections
       proxyPort,
       address: replica.addresses.get(proxyPort)?.[0] ?? null,
     })),
+    restarts: container?.restartCount ?? 0,
     health: container?.health ?? "none",
     startedAt: container?.startedAt ?? null,
     deployedAt: readLabels(labels)?.deployedAt ?? deployment.deployedAt,

@@ -15,6 +15,7 @@ import { describeEnd, Replica } from "./replica.ts";
 import type { Retirement } from "./retirement.ts";
 import { numbersOf } from "./rolling-update.ts";
 import type { Starter } from "./start-replica.ts";
+import type { Tally } from "./tally.ts";
 
 /** A replica that is not there (any more), and when the next one is tried. */
 export interface ReplicaLoss {
@@ -37,6 +38,7 @@ export interface UpkeepOptions {
 interface UpkeepDeps {
   readonly engine: EngineLink;
   readonly members: Members;
+  readonly tally: Pick<Tally, "ended">;
   readonly retirement: Retirement;
   readonly starter: Starter;
   readonly checks: Checks;
@@ -143,6 +145,7 @@ export class Upkeep {
   }
 
   #lose(replica: Replica): void {
+    this.deps.tally.ended(replica);
     this.#mourn(replica, "died", `it ${describeEnd(replica.container)}`);
     this.deps.retirement.retire(replica, "dead");
   }

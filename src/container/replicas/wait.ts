@@ -14,6 +14,7 @@ export interface WaitDeps {
   readonly clock: Clock;
   /** Brings what the engine knows of the replica up to date; fails as the engine does. */
   readonly look: (replica: Replica, c: Call) => Promise<void>;
+  readonly onProbed: (result: Probed) => void;
 }
 
 export interface Waited {
@@ -36,6 +37,7 @@ export async function untilHealthy(
   for (let attempts = 1; ; attempts++) {
     await deps.look(replica, c);
     const last = await tryOnce(replica, policy, c);
+    deps.onProbed(last);
     const nowMs = deps.clock.monotonicMs();
     const durationMs = nowMs - startMs;
     if (!last.ok) replica.health = { ...unproven(last.seen, nowMs), failures: attempts };

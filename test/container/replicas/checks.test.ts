@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { Checks } from "../../../src/container/replicas/checks.ts";
 import { Members } from "../../../src/container/replicas/members.ts";
 import { Replica } from "../../../src/container/replicas/replica.ts";
+import { Tally } from "../../../src/container/replicas/tally.ts";
 import type { Container } from "../../../src/container/runtime.ts";
 import { silentLog } from "../../../src/log.ts";
 import { systemClock } from "../../../src/util/time.ts";
@@ -40,6 +41,7 @@ test("what a check saw of a process that the engine has replaced meanwhile does 
   const checks = new Checks({
     health,
     members,
+    tally: new Tally(systemClock),
     clock: systemClock,
     log: silentLog,
     onChange: () => undefined,

@@ -1,0 +1,226 @@
+import type { Command, DeployEvent } from "../events.ts";
+import type { Log } from "../log.ts";
+import type { Clock } from "../util/time.ts";
+import { Cursors } from "./cursors.ts";
+import type { Filter } from "./filter.ts";
+import type { Notice } from "./notice.ts";
+import { encodeNotice } from "./notice-file.ts";
+import { idBefore, nextNoticeId, noId } from "./notice-id.ts";
+import { isInformational, type OutboxLimits, outboxLimits, toDrop } from "./outbox-bound.ts";
+import { OutboxFiles } from "./outbox-files.ts";
+
+/** One that is sent notices, by the hash of its URL. */
+export interface OutboxReader {
+  readonly key: string;
+  readonly wants: Filter;
+}
+
+export interface OutboxOptions {
+  readonly directory: string;
+  readonly host: string;
+  readonly command: Command;
+  /** The agent's root directory. */
+  readonly root: string;
+  readonly readers: readonly OutboxReader[];
+  readonly limits?: OutboxLimits;
+}
+
+interface OutboxDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly onStep: (step: OutboxStep) => void;
+}
+
+/** The points at which a notice is on its way, for tests that stop the agent there. */
+export type OutboxStep = "adding" | "added" | "recorded" | "cleared";
+
+export interface NoticeOrigin {
+  /** The Slack thread that the release brought along. */
+  readonly thread?: string | null;
+  /** The deploy record's id, of the notice that tells its success. */
+  readonly deploy?: string | null;
+}
+
+interface Entry {
+  readonly id: string;
+  readonly sizeBytes: number;
+  readonly isInformational: boolean;
+  readonly deploy: string | null;
+  readonly wantedBy: ReadonlySet<string>;
+  /** Only in memory: the disk did not take it. */
+  unwritten: Notice | null;
+}
+
+/**
+ * What people are to be told, on disk until every notifier has taken it. Each reads at its own pace. Nothing here
+ * throws or waits: a disk that fails costs durability, never a deploy.
+ */
+export class Outbox {
+  readonly #files: OutboxFiles;
+  readonly #limits: OutboxLimits;
+  /** Oldest first. */
+  #entries: Entry[] = [];
+  readonly #cursors: Cursors;
+  /** What each notifier is being sent right now; that is not dropped any more. */
+  readonly #inFlight = new Map<string, string>();
+  #lastId = noId;
+  #added = Promise.withResolvers<void>();
+
+  private constructor(
+    private readonly options: OutboxOptions,
+    private readonly deps: OutboxDeps,
+  ) {
+    this.#files = new OutboxFiles(options.directory, deps.log);
+    this.#cursors = new Cursors(this.#files);
+    this.#limits = options.limits ?? outboxLimits;
+  }
+
+  /** With what an earlier agent left. A notifier that is new begins with what comes from now on. */
+  static open(options: OutboxOptions, deps: OutboxDeps): Outbox {
+    const outbox = new Outbox(options, deps);
+    outbox.#load();
+    return outbox;
+  }
+
+  /** Whether that deploy's success is told or waits to be; also when no notifier was there to be told. */
+  hasTold(deploy: string): boolean {
+    return this.#cursors.isNew || this.#entries.some((entry) => entry.deploy === deploy);
+  }
+
+  /** Durable when it returns, unless the disk does not take it. */
+  add(event: DeployEvent, { thread = null, deploy = null }: NoticeOrigin = {}): void {
+    const { host, command, root, readers } = this.options;
+    if (!readers.some(({ wants }) => wants(event))) return;
+    const now = this.deps.clock.now();
+    this.#lastId = nextNoticeId(this.#lastId, now);
+    const notice = { id: this.#lastId, at: now.toISOString(), host, command, root, thread, event };
+    this.deps.onStep("adding");
+    const entry = this.#entryOf(notice, deploy);
+    this.#entries.push(entry);
+    this.#makeRoom();
+    if (this.#entries.includes(entry)) this.#write(entry, notice);
+    this.deps.onStep("added");
+    this.#clear();
+    this.#added.resolve();
+    this.#added = Promise.withResolvers();
+  }
+
+  /** The next notice for this notifier; null: it has had them all. The same one until done() is told of it. */
+  next(key: string): Notice | null {
+    for (;;) {
+      const { sent, dropped } = this.#cursors.of(key);
+      const entry = this.#entries.find(({ id, wantedBy }) => id > sent && wantedBy.has(key));
+      if (dropped > 0) return this.#droppedNotice(dropped, entry);
+      if (entry === undefined) return null;
+      const notice = entry.unwritten ?? this.#files.read(entry.id)?.notice ?? null;
+      if (notice !== null) {
+        this.#inFlight.set(key, entry.id);
+        return notice;
+      }
+      this.deps.log.warn("Notice lost: its file is gone or damaged", { id: entry.id });
+      this.#entries = this.#entries.filter((other) => other !== entry);
+    }
+  }
+
+  /** It has taken the notice, or never will: on disk when this returns, so that it does not get it again. */
+  done(key: string, { id, event }: Notice): void {
+    const { sent, dropped } = this.#cursors.of(key);
+    if (event.kind === "dropped")
+      this.#cursors.set(key, { sent, dropped: Math.max(0, dropped - event.count) });
+    else this.#cursors.set(key, { sent: id, dropped });
+    this.#inFlight.delete(key);
+    this.deps.onStep("recorded");
+    this.#clear();
+    this.deps.onStep("cleared");
+  }
+
+  /** How many notices wait for this notifier. */
+  waiting(key: string): number {
+    const { sent } = this.#cursors.of(key);
+    return this.#entries.filter(({ id, wantedBy }) => id > sent && wantedBy.has(key)).length;
+  }
+
+  /** Resolves at the next notice that is added. */
+  added(): Promise<void> {
+    return this.#added.promise;
+  }
+
+  #load(): void {
+    const { readers } = this.options;
+    const { notices, cursors } = this.#files.load({ make: readers.length > 0 });
+    const ids = [...notices.map(({ notice }) => notice.id), ...cursors.map(({ cursor }) => cursor.sent)];
+    this.#lastId = ids.sort().at(-1) ?? noId;
+    const keys = readers.map(({ key }) => key);
+    this.#cursors.load(keys, cursors, this.#lastId, this.deps.clock.now());
+    this.#entries = notices.map(({ notice, deploy }) => ({
+      ...this.#entryOf(notice, deploy),
+      unwritten: null,
+    }));
+    this.#clear();
+  }
+
+  #entryOf(notice: Notice, deploy: string | null): Entry {
+    const { id, event } = notice;
+    const wantedBy = new Set(this.options.readers.filter(({ wants }) => wants(event)).map(({ key }) => key));
+    const sizeBytes = Buffer.byteLength(encodeNotice({ notice, deploy }));
+    return {
+      id,
+      sizeBytes,
+      isInformational: isInformational(event),
+      deploy,
+      wantedBy,
+      unwritten: notice,
+    };
+  }
+
+  /** And what the disk did not take before. */
+  #write(entry: Entry, notice: Notice): void {
+    if (!this.#files.write({ notice, deploy: entry.deploy })) return;
+    entry.unwritten = null;
+    for (const other of this.#entries) {
+      if (other.unwritten === null) continue;
+      if (!this.#files.write({ notice: other.unwritten, deploy: other.deploy })) return;
+      other.unwritten = null;
+    }
+  }
+
+  #makeRoom(): void {
+    const inFlight = new Set(this.#inFlight.values());
+    const waiting = this.#entries.filter(
+      (entry) => this.#cursors.isAwaited(entry) && !inFlight.has(entry.id),
+    );
+    const dropped = toDrop(waiting, this.#limits);
+    if (dropped.length === 0) return;
+    this.#cursors.miss(dropped);
+    this.#remove(dropped);
+  }
+
+  /** What all have had goes; of the deploys' successes the last stays, so that it is not told again (hasTold). */
+  #clear(): void {
+    const last = this.#entries.findLast(({ deploy }) => deploy !== null);
+    this.#remove(this.#entries.filter((entry) => entry !== last && !this.#cursors.isAwaited(entry)));
+  }
+
+  #remove(entries: readonly Entry[]): void {
+    if (entries.length === 0) return;
+    for (const { id } of entries) this.#files.remove(id);
+    const gone = new Set(entries);
+    this.#entries = this.#entries.filter((entry) => !gone.has(entry));
+  }
+
+  /** Told before what is left, where the gap is; the same id each time it is tried. */
+  #droppedNotice(count: number, next: Entry | undefined): Notice {
+    const { host, command, root } = this.options;
+    const now = this.deps.clock.now();
+    const id = next === undefined ? nextNoticeId(this.#lastId, now) : idBefore(next.id);
+    return {
+      id,
+      at: now.toISOString(),
+      host,
+      command,
+      root,
+      thread: null,
+      event: { kind: "dropped", count },
+    };
+  }
+}

@@ -1,0 +1,98 @@
+import type { InstrumentType, PushMetricExporter, ResourceMetrics } from "@opentelemetry/sdk-metrics";
+import { messageOf } from "../errors.ts";
+import type { Log } from "../log.ts";
+
+type ExportResult = Parameters<Parameters<PushMetricExporter["export"]>[1]>[0];
+
+/** Of @opentelemetry/core's ExportResultCode. */
+const success = 0;
+
+interface Peer {
+  /** `host:port` */
+  readonly endpoint: string;
+  /** Their values are secrets, which a collector may quote. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** The exporter, with a record in the log when the collector gets out of reach and when it is back. */
+export class Collector implements PushMetricExporter {
+  #isDown = false;
+
+  constructor(
+    private readonly exporter: Required<PushMetricExporter>,
+    private readonly peer: Peer,
+    private readonly tls: { readonly tlsFailure: string | null },
+    private readonly log: Log,
+  ) {}
+
+  /** The last export failed. */
+  get isDown(): boolean {
+    return this.#isDown;
+  }
+
+  export(metrics: ResourceMetrics, done: (result: ExportResult) => void): void {
+    this.exporter.export(metrics, (result) => {
+      if (result.code === success) this.#answered();
+      else this.#failed(result.error);
+      done(result);
+    });
+  }
+
+  forceFlush(): Promise<void> {
+    return this.exporter.forceFlush();
+  }
+
+  shutdown(): Promise<void> {
+    return this.exporter.shutdown();
+  }
+
+  selectAggregation(type: InstrumentType) {
+    return this.exporter.selectAggregation(type);
+  }
+
+  selectAggregationTemporality(type: InstrumentType) {
+    return this.exporter.selectAggregationTemporality(type);
+  }
+
+  #answered(): void {
+    if (this.#isDown)
+      this.log.info("Telemetry collector takes metrics again", { endpoint: this.peer.endpoint });
+    this.#isDown = false;
+  }
+
+  /** However long it lasts, it is one record: the app does not depend on it. */
+  #failed(error: unknown): void {
+    if (this.#isDown) return;
+    this.#isDown = true;
+    const { tlsFailure } = this.tls;
+    this.log.warn("Telemetry collector does not take metrics", {
+      endpoint: this.peer.endpoint,
+      error:
+        tlsFailure === null
+          ? this.#withoutSecrets(messageOf(error))
+          : `no trusted TLS connection (${tlsFailure})`,
+      hint: hintFor(error, tlsFailure),
+    });
+  }
+
+  #withoutSecrets(text: string): string {
+    const values = Object.values(this.peer.headers).flatMap((value) => [
+      value,
+      value.split(" ").at(-1) ?? "",
+    ]);
+    return values
+      .filter((value) => value !== "")
+      .reduce((clean, value) => clean.replaceAll(value, "***"), text)
+      .slice(0, 300);
+  }
+}
+
+function hintFor(error: unknown, tlsFailure: string | null): string {
+  if (tlsFailure !== null) {
+    return "name the authority's certificate in SSL_CERT_FILE, or write --otlp-insecure for a collector without TLS";
+  }
+  const code = typeof error === "object" && error !== null && "code" in error ? error.code : null;
+  // UNAUTHENTICATED and PERMISSION_DENIED.
+  if (code === 16 || code === 7) return "check OTEL_EXPORTER_OTLP_HEADERS";
+  return "look whether the collector listens there; what is measured is sent as soon as it answers";
+}

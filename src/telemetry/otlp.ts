@@ -1,0 +1,72 @@
+import { Metadata } from "@grpc/grpc-js";
+
+// The package's ES modules look for gRPC on the disk when they first send: in a compiled binary there is none.
+import otlpGrpc = require("@opentelemetry/exporter-metrics-otlp-grpc");
+
+import { type MetricProducer, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
+import type { Log } from "../log.ts";
+import { Collector } from "./collector.ts";
+import { OtlpDialer } from "./otlp-dialer.ts";
+import { endpointText, type OtlpEndpoint } from "./telemetry.ts";
+
+export interface OtlpOptions extends OtlpEndpoint {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly intervalMs: number;
+  readonly sslCertFile: string | undefined;
+  /** `dewy/<version>` */
+  readonly userAgent: string;
+}
+
+/** One collector that takes no answer at all costs each collection that long. */
+const exportMs = 10_000;
+
+/** Sends what is measured at each interval; `close` breaks what is under way. */
+export interface OtlpExport {
+  readonly reader: PeriodicExportingMetricReader;
+  /** The last export failed. */
+  readonly isDown: boolean;
+  close(): void;
+}
+
+export function otlpExport(options: OtlpOptions, observed: MetricProducer, log: Log): OtlpExport {
+  const { host, tls, headers, intervalMs, sslCertFile, userAgent } = options;
+  nameProxy(process.env);
+  const metadata = new Metadata();
+  for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
+  const dialer = new OtlpDialer({ host, tls, sslCertFile });
+  const timeoutMillis = Math.min(exportMs, intervalMs);
+  const exporter = new otlpGrpc.OTLPMetricExporter({
+    // The library drops a port that is its scheme's usual one and then takes 443, so `http:` would lose port 80. It
+    // takes nothing else from the scheme where it is given credentials.
+    url: `https://${endpointText(options)}`,
+    credentials: dialer,
+    metadata,
+    userAgent,
+    timeoutMillis,
+  });
+  const collector = new Collector(exporter, { endpoint: endpointText(options), headers }, dialer, log);
+  const reader = new PeriodicExportingMetricReader({
+    exporter: collector,
+    exportIntervalMillis: intervalMs,
+    exportTimeoutMillis: timeoutMillis,
+    metricProducers: [observed],
+  });
+  return {
+    reader,
+    get isDown() {
+      return collector.isDown;
+    },
+    close: () => dialer.close(),
+  };
+}
+
+/**
+ * The library reads proxies from lower-case variables of the process only. These two are its own, so nobody else is
+ * sent through a proxy by them.
+ */
+function nameProxy(env: Record<string, string | undefined>): void {
+  const proxy = env["HTTPS_PROXY"] || env["https_proxy"];
+  const exempt = env["NO_PROXY"] || env["no_proxy"];
+  if (proxy && !env["grpc_proxy"]) env["grpc_proxy"] = proxy;
+  if (exempt && !env["no_grpc_proxy"]) env["no_grpc_proxy"] = exempt;
+}

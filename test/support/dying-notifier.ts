@@ -1,0 +1,30 @@
+/** An agent that kills itself with SIGKILL the nth time it passes a step: `bun dying-notifier.ts STEP NTH server …`. */
+import { writeSync } from "node:fs";
+import { runCli } from "../../src/cli/root.ts";
+import { runAgent } from "../../src/cli/run.ts";
+import type { AgentConfig } from "../../src/config/config.ts";
+import { urlChecker } from "../../src/drivers/check.ts";
+
+const [step, nth, ...argv] = process.argv.slice(2);
+const { env } = process;
+const stdout = (text: string) => void writeSync(1, text);
+const stderr = (text: string) => void writeSync(2, text);
+let passes = 0;
+const agent = (config: AgentConfig) =>
+  runAgent(config, {
+    env,
+    stderr,
+    onStep: (passed) => {
+      if (passed !== step) return;
+      passes += 1;
+      if (passes === Number(nth)) process.kill(process.pid, "SIGKILL");
+    },
+  });
+const commands = {
+  agent,
+  listContainers: async () => 0,
+  status: async () => 0,
+  retry: async () => 0,
+  checkUrls: urlChecker(env),
+};
+void runCli(argv, { env, stdout, stderr, commands }).then((code) => process.exit(code));
