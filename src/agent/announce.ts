@@ -46,7 +46,7 @@ export class Announcer {
 
   #tellError(event: DeployEvent, trouble: Trouble, telling: Telling): void {
     const { log, troubles, clock } = this.deps;
-    const { state, run } = onError(troubles.get(trouble), clock.now());
+    const { state, run } = onError(troubles.get(trouble), trouble, clock.now());
     if (run === null) log.debug("Notification held back", { message: textOf(event) });
     else this.#send(withRun(event, run), telling);
     // Last: an agent that dies in between tells it again rather than never.

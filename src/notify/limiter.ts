@@ -1,7 +1,10 @@
 import type { DeployEvent, ErrorRun, Trouble } from "../events.ts";
 
-/** So many errors in a row are told, as the compatibility sheet has it. */
-const toldInARow = 3;
+/**
+ * So many errors in a row are told: three, as the compatibility sheet has it, but one of a registry that stays away,
+ * which fails each check and is one outage.
+ */
+const toldInARow: Readonly<Record<Trouble, number>> = { check: 1, deploy: 3, app: 3 };
 /** So many outages of one kind, each begun within `calmMs` of the one before, and it comes and goes. */
 const flappingFrom = 3;
 /** What comes and goes is over when nothing has happened for this long. */
@@ -67,17 +70,17 @@ export function withRun(event: DeployEvent, run: ErrorRun): DeployEvent {
 }
 
 /**
- * One more error. The first three of an outage are told, the third says that no more are; the same goes for the first
+ * One more error. The first ones of an outage are told, the last of these says that no more are; the same goes for the first
  * error of the third outage in a short while: what comes and goes would else be told for ever.
  */
-export function onError(state: TroubleState, now: Date): ErrorVerdict {
+export function onError(state: TroubleState, trouble: Trouble, now: Date): ErrorVerdict {
   const { episode } = state;
   const at = now.toISOString();
   const begins = episode === null || episode.isWell;
   const outages = begins ? [...recentOutages(state, now), at].slice(-flappingFrom) : state.outages;
   const count = begins ? 1 : episode.count + 1;
   const knewFlapping = episode !== null && isFlapping(state);
-  const isTold = !knewFlapping && count <= toldInARow;
+  const isTold = !knewFlapping && count <= toldInARow[trouble];
   const next: Episode = {
     count,
     errors: (episode?.errors ?? 0) + 1,
@@ -89,7 +92,7 @@ export function onError(state: TroubleState, now: Date): ErrorVerdict {
   };
   const after = { episode: next, outages };
   if (!isTold) return { state: after, run: null };
-  const lastUntil = isFlapping(after) ? "calm" : count === toldInARow ? "over" : null;
+  const lastUntil = isFlapping(after) ? "calm" : count === toldInARow[trouble] ? "over" : null;
   return { state: after, run: { count, lastUntil } };
 }
 

@@ -31,7 +31,7 @@ function play(steps: string): string {
   for (const step of steps) {
     const now = new Date(nowMs);
     if (step === "E") {
-      const verdict = onError(state, now);
+      const verdict = onError(state, "deploy", now);
       state = verdict.state;
       const mark = { over: "!", calm: "~" };
       const { run } = verdict;
@@ -48,6 +48,15 @@ function play(steps: string): string {
   }
   return told.join(" ");
 }
+
+test("of a registry that stays away they are told once, and of its end", () => {
+  const [first, second] = [new Date(startMs), new Date(startMs + 10_000)];
+  const begun = onError(noTrouble, "check", first);
+  expect(begun.run).toEqual({ count: 1, lastUntil: "over" });
+  const more = onError(begun.state, "check", second);
+  expect(more.run).toBeNull();
+  expect(onWell(more.state, "check", second).recovered).toMatchObject({ kind: "recovered", heldBack: 1 });
+});
 
 describe("of errors and good moments people are told", () => {
   test.each<[string, string, string]>([
@@ -112,14 +121,14 @@ describe("of errors and good moments people are told", () => {
   });
 
   test("how long it was", () => {
-    const begun = onError(noTrouble, new Date(startMs)).state;
+    const begun = onError(noTrouble, "deploy", new Date(startMs)).state;
     const { recovered } = onWell(begun, "app", new Date(startMs + 90_000));
     expect(recovered).toMatchObject({ trouble: "app", durationMs: 90_000 });
   });
 });
 
 test("what is settled is over in silence, and still one outage of many", () => {
-  const begun = onError(noTrouble, new Date(startMs)).state;
+  const begun = onError(noTrouble, "deploy", new Date(startMs)).state;
   const settled = onSettled(begun);
   expect(onWell(settled, "deploy", new Date(startMs)).recovered).toBeNull();
   expect(settled.outages).toHaveLength(1);
@@ -141,7 +150,7 @@ test.each<[string, Trouble | null]>([
 });
 
 describe("where troubles stand", () => {
-  const begun = onError(noTrouble, new Date(startMs)).state;
+  const begun = onError(noTrouble, "deploy", new Date(startMs)).state;
 
   test("outlasts the agent", () => {
     using dir = tempDir();

@@ -34,7 +34,7 @@ describe("MinIO, asked wrongly", () => {
       expect(error).toMatchObject({ code: "unauthorized", retryable: false });
       expect(error.message).toMatch(message);
       expect(error.hint).toMatch(hint);
-      expect(`${error.message} ${error.hint}`).not.toMatch(/wrong-and-secret|dewy-test-password/);
+      expect(`${error.message} ${error.hint}`).not.toMatch(/wrong-and-secret|planted-minio-secret/);
     }
   });
 

@@ -33,6 +33,7 @@ export async function runDewy(
     new Response(child.stderr).text(),
   ]);
   await child.exited;
+  refuseSecrets(stdout + stderr);
   return { code: child.exitCode, stdout, stderr };
 }
 
@@ -92,6 +93,7 @@ export class RunningDewy implements AsyncDisposable {
     await this.#child.exited;
     // An app that outlives its agent keeps the pipe open.
     if (signal !== "SIGKILL") await this.#reading;
+    refuseSecrets(this.output);
     return this.#child.exitCode;
   }
 
@@ -118,6 +120,12 @@ export class RunningDewy implements AsyncDisposable {
       // the app's own output, passed through
     }
   }
+}
+
+/** Every secret that a test gives to dewy is named so; whatever the test is about, dewy never shows one. */
+function refuseSecrets(output: string): void {
+  const line = output.split("\n").find((text) => /planted/i.test(text));
+  if (line !== undefined) throw new Error(`dewy showed a secret: ${line}`);
 }
 
 /** The caller's environment without what would change the agent's behaviour. */

@@ -24,12 +24,12 @@ const configs: Readonly<Record<ContractApp, ImageConfig>> = {
   sick: checkedBy("/bin/false"),
 };
 
-const password: RegistryCredentials = { kind: "password", username: "dewy", password: "s3cret-pass" };
+const password: RegistryCredentials = { kind: "password", username: "dewy", password: "planted-pass" };
 
 /** The contract's apps as images of busybox in real registries: an open one, and one that wants a password. */
 export async function startContractImages(): Promise<ContractImages & AsyncDisposable> {
   const open = await startOciRegistry();
-  const locked = await startOciRegistry({ htpasswd: { username: "dewy", password: "s3cret-pass" } });
+  const locked = await startOciRegistry({ htpasswd: { username: "dewy", password: "planted-pass" } });
   const down = await startOciRegistry();
   await down.stop();
   const base = busyboxLayer();

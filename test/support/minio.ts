@@ -39,7 +39,7 @@ export interface Minio extends ServerProcess {
 
 export const minioCredentials: S3Credentials = {
   accessKeyId: "dewy-test-user",
-  secretAccessKey: "dewy-test-password",
+  secretAccessKey: "planted-minio-secret",
 };
 
 /** One for all tests of a process: each makes buckets of its own. */

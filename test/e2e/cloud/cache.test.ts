@@ -31,7 +31,7 @@ class Fleet implements AsyncDisposable {
           "--cache",
           cache,
         ],
-        { GITHUB_API_URL: github.url, GH_TOKEN: "token", ...env },
+        { GITHUB_API_URL: github.url, GH_TOKEN: "planted-token", ...env },
       ),
     );
   }
@@ -49,7 +49,7 @@ class Fleet implements AsyncDisposable {
 describe.each(schemes)("hosts that share a cache on %s://", (scheme) => {
   test("download a new release once, and ask the registry once a window", async () => {
     await using cloud = await cloudServers[scheme]();
-    await using github = await startGithub({ tokens: ["token"] });
+    await using github = await startGithub({ tokens: ["planted-token"] });
     await using maker = new TestHost();
     await publish(github, maker, "v1.0.0");
     const url = cloud.url("fleet");
@@ -68,7 +68,7 @@ describe.each(schemes)("hosts that share a cache on %s://", (scheme) => {
     for (const agent of fleet.agents) {
       expect(await agent.stop()).toBe(0);
       expect(agent.errors()).toEqual([]);
-      expect(agent.output).not.toContain("dewy-test-password");
+      expect(agent.output).not.toContain("planted-minio-secret");
     }
   }, 90_000);
 });

@@ -100,7 +100,7 @@ describe.each(["s3", "gs", "redis", "consul"] as const)("a shared cache on %s://
     "%s while releases come: the registry serves instead, and nothing damaged stays in the cache",
     async (_, harm) => {
       await using cloud = await cloudServers[scheme]();
-      await using github = await startGithub({ tokens: ["token"] });
+      await using github = await startGithub({ tokens: ["planted-token"] });
       await using toxiproxy = await startToxiproxy();
       await using proxy = await toxiproxy.proxyTo(`127.0.0.1:${cloud.server.port}`);
       await using host = new TestHost();
@@ -138,7 +138,7 @@ function start(host: TestHost, github: GithubServer, cloud: CloudServer, at: str
   const flags = ["--registry", github.registryUrl, "--cache", cache, "--interval", "1s"];
   return host.start(["assets", "--root", host.root, ...flags], {
     GITHUB_API_URL: github.url,
-    GH_TOKEN: "token",
+    GH_TOKEN: "planted-token",
     ...cloud.env(address),
   });
 }

@@ -20,7 +20,7 @@ const blocks: readonly {
     mark: "s3",
     address: "127.0.0.1:9000",
     start: startMinio,
-    user: "dewy-test-user:dewy-test-password",
+    user: "dewy-test-user:planted-minio-secret",
   },
   { mark: "gs", address: "127.0.0.1:4443", start: startGcs },
   { mark: "redis", address: "127.0.0.1:6379", start: startRedis },

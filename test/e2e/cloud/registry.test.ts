@@ -29,6 +29,6 @@ describe.each(["s3", "gs"] as const)("releases in a bucket of %s://", (scheme) =
     await host.serves("v1.0.0");
     expect(await agent.stop()).toBe(0);
     expect(agent.errors()).toEqual([]);
-    expect(agent.output).not.toContain("dewy-test-password");
+    expect(agent.output).not.toContain("planted-minio-secret");
   }, 90_000);
 });

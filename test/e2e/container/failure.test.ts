@@ -99,7 +99,7 @@ describe.each<[string, () => Promise<Engine>]>([
   }, 60_000);
 
   test("may not be pulled with the credentials there are", async () => {
-    const login = { username: "deploy", password: "s3cret-pass" };
+    const login = { username: "deploy", password: "planted-pass" };
     await using guarded = await startOciRegistry({ htpasswd: login });
     await using host = new ContainerHost(engine, guarded);
     const config = (password: string) =>
@@ -116,7 +116,7 @@ describe.each<[string, () => Promise<Engine>]>([
     const failure = await failed(agent);
     expect(`${failure["error"]} ${failure["hint"]}`).toMatch(/401|unauthorized|log ?in|credential/i);
     await nothingLost();
-    expect(agent.output).not.toContain("s3cret-pass");
+    expect(agent.output).not.toContain("planted-pass");
     expect(agent.output).not.toContain("wr0ng-pass");
     expect(host.state().quarantine).toEqual([]);
     config(login.password);
