@@ -96,7 +96,9 @@ export class Agent {
       return outcome;
     } catch (error) {
       c.signal.throwIfAborted();
-      return this.#failed(null, toDewyError(error, "check for a new release"));
+      const failure = toDewyError(error, "check for a new release");
+      this.#logFailure(failure);
+      return this.#failed(null, failure);
     } finally {
       done.abort();
       if (isWell(this.deps.delivery.status())) this.deps.announcer.well("app");
@@ -142,17 +144,20 @@ export class Agent {
 
   /** Told first: an agent that dies in between tries the release once more rather than giving it up in silence. */
   #deployFailed(deploy: Deploy, fingerprint: string, failure: DewyError): Outcome {
-    const { state, history, clock, announcer } = this.deps;
+    const { state, history, clock, announcer, log } = this.deps;
     const { tag, moving = false } = deploy.release;
     const { digest, thread } = deploy;
     const verdict = judge({ tag, moving, digest, fingerprint, failure, now: clock.now() }, state.state);
+    const reason = failure.message;
     const outcome = this.#failed(tag, failure, thread);
     if (verdict.kind === "quarantine") {
-      this.deps.log.warn("Quarantined", { tag, digest, reason: failure.message });
-      announcer.quarantined({ kind: "quarantined", tag, digest, reason: failure.message }, { thread });
+      announcer.quarantined({ kind: "quarantined", tag, digest, reason }, { thread });
     }
     if (verdict.kind === "retry") state.learn({ attempt: null, failure: verdict.failure });
     else state.learn({ attempt: null, failure: null, quarantine: verdict.quarantine });
+    // Whoever reads this finds the state as it is told.
+    this.#logFailure(failure, tag);
+    if (verdict.kind === "quarantine") log.warn("Quarantined", { tag, digest, reason });
     try {
       history.append(deploy.record("failed", failure));
     } catch (error) {
@@ -180,7 +185,6 @@ export class Agent {
   }
 
   #failed(tag: string | null, failure: DewyError, thread: string | null = null): Outcome {
-    this.#logFailure(failure, tag);
     const servingTag = this.deps.state.state.current?.tag ?? null;
     const { message, hint = null } = failure;
     this.deps.announcer.tell({ kind: "failed", tag, message, hint, servingTag }, { thread });

@@ -157,7 +157,7 @@ describe("a new release for twenty agents that share a cache", () => {
     fleet.upstream.publish("v1.0.0");
     const ticks = fleet.hosts.map((host) => host.tick());
     await until("all but one wait", () => fleet.hosts.filter(({ waits }) => waits).length === 19);
-    expect(fleet.upstream.opened).toBe(1);
+    await until("one downloads", () => fleet.upstream.opened === 1);
     fleet.upstream.goOn();
     const outcomes = await Promise.all(ticks);
     expect(new Set(outcomes.map(({ kind }) => kind))).toEqual(new Set(["deployed"]));

@@ -16,8 +16,8 @@ import { until } from "./until.ts";
 
 const c = { signal: new AbortController().signal };
 const chunkBytes = 64 * 1024;
-/** So much takes nearly a second, and a chunk an eighth of that; it stays so slow when the fault is over. */
-const slow = { rate: 600 };
+/** So much takes nearly two seconds, and a chunk an eighth of that; it stays so slow when the fault is over. */
+const slow = { rate: 300 };
 const fileBytes = 8 * chunkBytes;
 /** For the service's calls in these tests. */
 export const deadlines = { head: 600, chunk: 900 };
