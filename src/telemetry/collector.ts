@@ -21,7 +21,8 @@ export class Collector implements PushMetricExporter {
   constructor(
     private readonly exporter: Required<PushMetricExporter>,
     private readonly peer: Peer,
-    private readonly tls: { readonly tlsFailure: string | null },
+    /** What kept the last connection from being trusted; null: nothing did. */
+    private readonly tlsFailure: () => string | null,
     private readonly log: Log,
   ) {}
 
@@ -64,7 +65,7 @@ export class Collector implements PushMetricExporter {
   #failed(error: unknown): void {
     if (this.#isDown) return;
     this.#isDown = true;
-    const { tlsFailure } = this.tls;
+    const tlsFailure = this.tlsFailure();
     this.log.warn("Telemetry collector does not take metrics", {
       endpoint: this.peer.endpoint,
       error:

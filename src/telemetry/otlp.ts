@@ -4,9 +4,11 @@ import { Metadata } from "@grpc/grpc-js";
 import otlpGrpc = require("@opentelemetry/exporter-metrics-otlp-grpc");
 
 import { type MetricProducer, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
+import type { DialFailure } from "../grpc/dial-failure.ts";
+import { Dialer } from "../grpc/dialer.ts";
+import { trustingContext } from "../grpc/roots.ts";
 import type { Log } from "../log.ts";
 import { Collector } from "./collector.ts";
-import { OtlpDialer } from "./otlp-dialer.ts";
 import { endpointText, type OtlpEndpoint } from "./telemetry.ts";
 
 export interface OtlpOptions extends OtlpEndpoint {
@@ -19,6 +21,7 @@ export interface OtlpOptions extends OtlpEndpoint {
 
 /** One collector that takes no answer at all costs each collection that long. */
 const exportMs = 10_000;
+const handshakeMs = 10_000;
 
 /** Sends what is measured at each interval; `close` breaks what is under way. */
 export interface OtlpExport {
@@ -33,7 +36,13 @@ export function otlpExport(options: OtlpOptions, observed: MetricProducer, log: 
   nameProxy(process.env);
   const metadata = new Metadata();
   for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
-  const dialer = new OtlpDialer({ host, tls, sslCertFile });
+  const dialer = new Dialer({
+    // Read anew for each connection, so that a renewed authority needs no restart.
+    tls: tls ? { context: () => trustingContext(null, sslCertFile), serverName: host } : null,
+    // The library opens its own, by the variables below.
+    tunnel: null,
+    handshakeMs,
+  });
   const timeoutMillis = Math.min(exportMs, intervalMs);
   const exporter = new otlpGrpc.OTLPMetricExporter({
     // The library drops a port that is its scheme's usual one and then takes 443, so `http:` would lose port 80. It
@@ -44,7 +53,8 @@ export function otlpExport(options: OtlpOptions, observed: MetricProducer, log: 
     userAgent,
     timeoutMillis,
   });
-  const collector = new Collector(exporter, { endpoint: endpointText(options), headers }, dialer, log);
+  const peer = { endpoint: endpointText(options), headers };
+  const collector = new Collector(exporter, peer, () => tlsFailureOf(dialer.failure), log);
   const reader = new PeriodicExportingMetricReader({
     exporter: collector,
     exportIntervalMillis: intervalMs,
@@ -58,6 +68,12 @@ export function otlpExport(options: OtlpOptions, observed: MetricProducer, log: 
     },
     close: () => dialer.close(),
   };
+}
+
+function tlsFailureOf(failure: DialFailure | null): string | null {
+  if (failure?.kind !== "tls") return null;
+  if (failure.code === "NO_H2") return "no HTTP/2";
+  return failure.code === "NO_ANSWER" ? "no answer to the handshake" : failure.code;
 }
 
 /**

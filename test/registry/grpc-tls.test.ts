@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { getCACertificates } from "node:tls";
-import { trustedRoots } from "../../src/registry/grpc/roots.ts";
+import { trustedRoots } from "../../src/grpc/roots.ts";
 import { type Authority, makeAuthority } from "../support/authority.ts";
 import { FakeClock } from "../support/clock.ts";
 import { GrpcRegistry } from "../support/grpc-registry.ts";

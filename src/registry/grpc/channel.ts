@@ -1,13 +1,12 @@
-import { createSecureContext } from "node:tls";
 import { Client, Metadata, type MetadataValue, type ServiceError } from "@grpc/grpc-js";
 import { DewyError } from "../../errors.ts";
+import { Dialer, type Dialing } from "../../grpc/dialer.ts";
+import { trustingContext } from "../../grpc/roots.ts";
 import { Watchdog } from "../../http/watchdog.ts";
 import type { Call } from "../../util/async.ts";
 import type { Clock } from "../../util/time.ts";
-import { Dialer } from "./dialer.ts";
 import { callError, type Peer, silenceError } from "./failure.ts";
 import { proxyFor } from "./proxy.ts";
-import { trustedRoots } from "./roots.ts";
 import { authorityOf, type GrpcOptions } from "./url.ts";
 import { waitMs } from "./wait.ts";
 
@@ -104,16 +103,16 @@ export class GrpcChannel implements AsyncDisposable {
   }
 
   /** Reads the certificates anew each time, so that a renewed authority needs no restart. */
-  #dialing() {
+  #dialing(): Dialing {
     const { options, deps } = this;
     const { tls } = options;
     const proxy = proxyFor(options, deps.env);
+    const context = tls && trustingContext(tls.caFile, deps.env["SSL_CERT_FILE"]);
     return {
       tunnel: proxy && { target: authorityOf(options), authorization: proxy.authorization },
-      tls: tls && {
-        context: createSecureContext({ ca: [...trustedRoots(tls.caFile, deps.env["SSL_CERT_FILE"])] }),
-        serverName: tls.serverName ?? options.host,
-      },
+      tls: context && { context: () => context, serverName: tls?.serverName ?? options.host },
+      // The call's deadline drops the line.
+      handshakeMs: null,
     };
   }
 

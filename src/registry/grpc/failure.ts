@@ -1,11 +1,5 @@
 import { DewyError, type ErrorCode } from "../../errors.ts";
-
-/** Why a TCP connection did not become a gRPC connection. */
-export type DialFailure =
-  /** OpenSSL's or Node's code of what was wrong; `NO_H2` when the server chose no HTTP/2. */
-  | { readonly kind: "tls"; readonly code: string }
-  /** `status`: what the proxy answered to CONNECT; null: nothing. */
-  | { readonly kind: "proxy"; readonly status: number | null };
+import type { DialFailure } from "../../grpc/dial-failure.ts";
 
 /** A call that came to nothing, as the classification looks at it. */
 export interface CallFailure {

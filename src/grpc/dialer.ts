@@ -1,14 +1,16 @@
 import type { Socket } from "node:net";
 import { checkServerIdentity, connect, type SecureContext, type TLSSocket } from "node:tls";
 import { ChannelCredentials, credentials } from "@grpc/grpc-js";
-import { systemCode } from "../../errors.ts";
-import { isIPv4, isIPv6 } from "../../util/ip.ts";
-import type { DialFailure } from "./failure.ts";
+import { systemCode } from "../errors.ts";
+import { isIPv4, isIPv6 } from "../util/ip.ts";
+import type { DialFailure } from "./dial-failure.ts";
 import { type Tunnel, tunnelThrough } from "./tunnel.ts";
 
 export interface Dialing {
-  /** null: no TLS. */
-  readonly tls: { readonly context: SecureContext; readonly serverName: string } | null;
+  /** null: no TLS. `context` is asked for each connection; `serverName` may be an address, IPv6 without brackets. */
+  readonly tls: { readonly context: () => SecureContext; readonly serverName: string } | null;
+  /** A handshake that takes longer is given up; null: the caller closes what hangs. */
+  readonly handshakeMs: number | null;
   /** null: straight to the server. */
   readonly tunnel: Tunnel | null;
 }
@@ -76,15 +78,15 @@ export class Dialer extends ChannelCredentials {
   async #connect(socket: Socket): Promise<{ readonly socket: Socket; readonly secure: boolean }> {
     this.#follow(socket);
     socket.setKeepAlive(true, keepAliveMs);
-    const { tls, tunnel } = this.dialing;
+    const { tls, tunnel, handshakeMs } = this.dialing;
     this.#failure = null;
     if (tunnel !== null) this.#check(await tunnelThrough(socket, tunnel));
     if (tls === null) {
       this.#connected = true;
       return { socket, secure: false };
     }
-    const tlsSocket = beginTls(socket, tls.context, tls.serverName);
-    this.#check(await handshake(tlsSocket));
+    const tlsSocket = beginTls(socket, tls.context(), tls.serverName);
+    this.#check(await handshake(tlsSocket, handshakeMs));
     this.#connected = true;
     return { socket: tlsSocket, secure: true };
   }
@@ -117,9 +119,10 @@ function beginTls(socket: Socket, context: SecureContext, name: string): TLSSock
 }
 
 /** null: the server is the one it should be, and speaks HTTP/2. */
-function handshake(socket: TLSSocket): Promise<DialFailure | null> {
+function handshake(socket: TLSSocket, limitMs: number | null): Promise<DialFailure | null> {
   const { promise, resolve } = Promise.withResolvers<DialFailure | null>();
   const fail = (code: string) => resolve({ kind: "tls", code });
+  const timer = limitMs === null ? undefined : setTimeout(() => fail("NO_ANSWER"), limitMs);
   socket.once("secureConnect", () => {
     if (socket.alpnProtocol === "h2") resolve(null);
     else fail("NO_H2");
@@ -127,7 +130,7 @@ function handshake(socket: TLSSocket): Promise<DialFailure | null> {
   // Stays: a connection that breaks later must not end the process.
   socket.on("error", (error) => fail(codeOf(error)));
   socket.once("close", () => fail("closed"));
-  return promise;
+  return promise.finally(() => clearTimeout(timer));
 }
 
 function codeOf(error: unknown): string {

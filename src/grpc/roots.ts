@@ -1,7 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { getCACertificates } from "node:tls";
-import { DewyError, messageOf } from "../../errors.ts";
+import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
+import { DewyError, messageOf } from "../errors.ts";
 
 /**
  * The authorities to trust, as PEM: Bun's own, the system's, those of `SSL_CERT_FILE` and those of `caFile`, as
@@ -15,6 +15,11 @@ export function trustedRoots(caFile: string | null, sslCertFile: string | undefi
     ...(caFile === null ? [] : readAuthorities(caFile)),
   ];
   return [...new Set(roots.map((pem) => pem.trim()))];
+}
+
+/** A context that trusts them, as the files are now: who makes one for each connection needs no restart for new ones. */
+export function trustingContext(caFile: string | null, sslCertFile: string | undefined): SecureContext {
+  return createSecureContext({ ca: [...trustedRoots(caFile, sslCertFile)] });
 }
 
 /** The HTTP client warns of a file it can't read; the other authorities may do. */

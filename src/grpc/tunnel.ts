@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { DialFailure } from "./failure.ts";
+import type { DialFailure } from "./dial-failure.ts";
 
 /** What to ask a proxy for. */
 export interface Tunnel {
