@@ -1,5 +1,6 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { makeAuthority } from "./authority.ts";
 
 /** Paths as `DOCKER_CERT_PATH` wants them: ca.pem, cert.pem, key.pem in one directory. */
 export interface Certificates {
@@ -14,22 +15,7 @@ export function makeCertificates(at: string): {
   readonly server: Certificates;
   readonly client: Certificates;
 } {
-  mkdirSync(at, { recursive: true });
-  const caKey = join(at, "ca-key.pem");
-  const ca = join(at, "ca.pem");
-  openssl(
-    "req",
-    "-x509",
-    ...newKey,
-    "-keyout",
-    caKey,
-    "-out",
-    ca,
-    "-days",
-    "2",
-    "-subj",
-    "/CN=test authority",
-  );
+  const authority = makeAuthority(at);
   const issue = (name: string, extensions: string): Certificates => {
     const directory = join(at, name);
     mkdirSync(directory);
@@ -38,24 +24,14 @@ export function makeCertificates(at: string): {
       cert: join(directory, "cert.pem"),
       key: join(directory, "key.pem"),
     };
-    const request = join(directory, "request.pem");
-    const extensionFile = join(directory, "extensions");
-    writeFileSync(extensionFile, extensions);
-    writeFileSync(paths.ca, Bun.spawnSync(["cat", ca]).stdout);
-    openssl("req", ...newKey, "-keyout", paths.key, "-out", request, "-subj", `/CN=${name}`);
-    const signed = ["-CA", ca, "-CAkey", caKey, "-CAcreateserial", "-days", "2", "-extfile", extensionFile];
-    openssl("x509", "-req", "-in", request, "-out", paths.cert, ...signed);
+    const { cert, key } = authority.sign(extensions, 2);
+    copyFileSync(authority.ca, paths.ca);
+    writeFileSync(paths.cert, cert);
+    writeFileSync(paths.key, key, { mode: 0o600 });
     return { directory, ...paths };
   };
   return {
     server: issue("server", "subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth"),
     client: issue("client", "extendedKeyUsage=clientAuth"),
   };
-}
-
-const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-
-function openssl(...args: string[]): void {
-  const { exitCode, stderr } = Bun.spawnSync(["openssl", ...args]);
-  if (exitCode !== 0) throw new Error(`openssl ${args[0]}: ${stderr}`);
 }
