@@ -185,7 +185,7 @@ function deadlineMs(cache: Cache, sizeBytes: number | null, { shared }: ObtainDe
  * Where nobody published what the bytes must be, the name alone would let one app take another's for its own, and a
  * tag published again its old bytes: such an artifact's key says where it comes from, too.
  */
-export function sharedKeyOf({ tag, artifact }: DeployableRelease, isVerifiable: boolean): string {
+function sharedKeyOf({ tag, artifact }: DeployableRelease, isVerifiable: boolean): string {
   const key = artifactKey(tag, artifact.name);
   if (isVerifiable) return key;
   const origin = JSON.stringify([artifact.url, artifact.revision]);

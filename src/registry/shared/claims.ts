@@ -12,7 +12,7 @@ export interface Held {
 }
 
 /** Not renewed for so long, a claim is a dead host's. tenure.ts renews it thrice as often: one renewal may fail. */
-export const claimLengthMs = 30_000;
+const claimLengthMs = 30_000;
 
 /** The claims that this host makes. */
 export class Claims {
