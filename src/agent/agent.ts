@@ -96,9 +96,7 @@ export class Agent {
       return outcome;
     } catch (error) {
       c.signal.throwIfAborted();
-      const failure = toDewyError(error, "check for a new release");
-      this.#logFailure(failure);
-      return this.#failed(null, failure);
+      return this.#checkFailed(null, toDewyError(error, "check for a new release"));
     } finally {
       done.abort();
       if (isWell(this.deps.delivery.status())) this.deps.announcer.well("app");
@@ -121,7 +119,7 @@ export class Agent {
         if (decision.reason !== "backoff") announcer.well("deploy");
         return { kind: "idle" };
       case "no-artifact":
-        return this.#failed(decision.tag, artifactMissing(decision.tag));
+        return this.#checkFailed(decision.tag, artifactMissing(decision.tag));
       case "deploy":
         return this.#deploy(new Deploy(decision.release, this.deps), decision.fingerprint, c);
     }
@@ -140,6 +138,11 @@ export class Agent {
     this.deps.announcer.well("deploy");
     await this.#tidyUp(c);
     return { kind: "deployed", tag };
+  }
+
+  #checkFailed(tag: string | null, failure: DewyError): Outcome {
+    this.#logFailure(failure, tag);
+    return this.#failed(tag, failure);
   }
 
   /** Told first: an agent that dies in between tries the release once more rather than giving it up in silence. */

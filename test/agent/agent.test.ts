@@ -191,6 +191,7 @@ describe("a check", () => {
     expect(host.told).toEqual([]);
     await host.clock.advance(30 * 60_000);
     expect(await agent.tick(c)).toMatchObject({ kind: "failed", failure: { code: "artifact-missing" } });
+    expect(host.log.at("error")).toEqual(["Dewy run failure"]);
     host.registry.publish("v1.1.0");
     expect(await agent.tick(c)).toEqual({ kind: "deployed", tag: "v1.1.0" });
   });
