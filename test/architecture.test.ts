@@ -24,7 +24,7 @@ const layers: readonly (readonly string[])[] = [
   ["agent"],
   ["activate"],
   ["registry", "artifact", "cache", "container", "proxy", "supervisor", "notify", "telemetry"],
-  ["store", "oci", "grpc"],
+  ["store", "oci", "grpc", "health"],
   ["http"],
   ["release"],
   ["util", "log", "errors", "events", "version"],

@@ -4,7 +4,6 @@ import type { ContainerView, StatusView } from "../admin/protocol.ts";
 import { prepareCacheDirectory } from "../cache/directory.ts";
 import type { ContainerConfig } from "../config/container.ts";
 import { openRuntime } from "../container/engine/open.ts";
-import type { HealthPolicy } from "../container/health/state.ts";
 import {
   type AppPlan,
   appName,
@@ -19,6 +18,7 @@ import type { ContainerRuntime } from "../container/runtime.ts";
 import { readCache } from "../drivers/caches.ts";
 import { readImageRegistry } from "../drivers/registries.ts";
 import { records } from "../events.ts";
+import type { HealthPolicy } from "../health/policy.ts";
 import { proxyHeader } from "../proxy/proxy-protocol.ts";
 import { TcpProxy } from "../proxy/tcp-proxy.ts";
 import type { Registry } from "../registry/registry.ts";

@@ -1,9 +1,5 @@
+import type { Address } from "../util/address.ts";
 import type { Call } from "../util/async.ts";
-
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-}
 
 /** For each proxied port where a replica serves it; the addresses are tried in their order. */
 export type ReplicaAddresses = ReadonlyMap<number, readonly Address[]>;

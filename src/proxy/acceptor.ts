@@ -1,13 +1,13 @@
 import { closeSync } from "node:fs";
 import type { SocketHandler, TCPSocketListener, TCPSocketListenOptions } from "bun";
 import { DewyError, systemCode, toDewyError } from "../errors.ts";
+import { addressText } from "../util/address.ts";
 import { duplicate, listenSocket, SOL_SOCKET, setSocketOption } from "../util/libc.ts";
 import { describeHolders } from "../util/procfs.ts";
 import { listeningSockets } from "../util/socket-table.ts";
 import { descriptorOf } from "./descriptors.ts";
 import type { End } from "./link.ts";
 import type { ProxyListen } from "./options.ts";
-import { addressText } from "./rotation.ts";
 
 const darwin = process.platform === "darwin";
 const SO_KEEPALIVE = darwin ? 8 : 9;

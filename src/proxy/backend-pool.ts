@@ -1,5 +1,5 @@
+import type { Address } from "../util/address.ts";
 import type { Replica } from "./replica.ts";
-import type { Address } from "./rotation.ts";
 
 const firstCoolDownMs = 500;
 const longestCoolDownMs = 30_000;

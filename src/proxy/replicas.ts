@@ -1,9 +1,10 @@
 import { records } from "../events.ts";
 import type { Log } from "../log.ts";
+import { type Address, addressText } from "../util/address.ts";
 import type { Backend } from "./backend-pool.ts";
 import type { PortState } from "./port-state.ts";
 import { Replica } from "./replica.ts";
-import { type Address, addressText, type ReplicaAddresses } from "./rotation.ts";
+import type { ReplicaAddresses } from "./rotation.ts";
 
 /** Which replicas are behind which port. */
 export class Replicas {

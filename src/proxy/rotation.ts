@@ -1,9 +1,5 @@
+import type { Address } from "../util/address.ts";
 import type { Call } from "../util/async.ts";
-
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-}
 
 /** For each proxied port where a replica serves it; the addresses are tried in their order. */
 export type ReplicaAddresses = ReadonlyMap<number, readonly Address[]>;
@@ -22,9 +18,4 @@ export interface ReplicaRotation {
   connections(replica: string): number;
   /** Those that get new connections. */
   readonly members: readonly string[];
-}
-
-/** `127.0.0.1:80`, `[::1]:80`. */
-export function addressText({ host, port }: Address): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }

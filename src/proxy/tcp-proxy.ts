@@ -1,4 +1,5 @@
 import { records } from "../events.ts";
+import { addressText } from "../util/address.ts";
 import type { Call } from "../util/async.ts";
 import { Acceptor } from "./acceptor.ts";
 import type { Backend } from "./backend-pool.ts";
@@ -9,7 +10,7 @@ import { type BackendStats, type ProxyStats, silentObserver } from "./observer.t
 import { defaultTiming, type ProxyListen, type ProxyOptions } from "./options.ts";
 import { PortState } from "./port-state.ts";
 import { Replicas } from "./replicas.ts";
-import { addressText, type ReplicaAddresses, type ReplicaRotation } from "./rotation.ts";
+import type { ReplicaAddresses, ReplicaRotation } from "./rotation.ts";
 
 /**
  * TCP from several listening ports to the replicas behind them, round-robin by connection, nothing added to the

@@ -1,7 +1,8 @@
 import { silentLog } from "../../src/log.ts";
 import type { ProxyOptions } from "../../src/proxy/options.ts";
-import type { Address, ReplicaAddresses } from "../../src/proxy/rotation.ts";
+import type { ReplicaAddresses } from "../../src/proxy/rotation.ts";
 import { TcpProxy } from "../../src/proxy/tcp-proxy.ts";
+import type { Address } from "../../src/util/address.ts";
 import { systemClock } from "../../src/util/time.ts";
 import { freePort } from "./host.ts";
 

@@ -1,13 +1,14 @@
 import { messageOf } from "../../errors.ts";
+import { urlOf } from "../../health/dial.ts";
+import { checkHttp } from "../../health/http.ts";
+import type { HealthPolicy, Probed } from "../../health/policy.ts";
+import { checkServed } from "../../health/served.ts";
+import type { Address } from "../../util/address.ts";
 import type { Call } from "../../util/async.ts";
 import type { PortMapping } from "../plan/port-mapping.ts";
-import type { Address, ReplicaAddresses } from "../rotation.ts";
+import type { ReplicaAddresses } from "../rotation.ts";
 import type { Container } from "../runtime.ts";
-import { urlOf } from "./dial.ts";
-import { checkHttp } from "./http.ts";
 import { containerListens } from "./listening.ts";
-import { checkServed } from "./served.ts";
-import type { HealthPolicy, Probed } from "./state.ts";
 
 const maxTryMs = 5000;
 

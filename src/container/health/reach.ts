@@ -1,6 +1,7 @@
+import { converse } from "../../health/dial.ts";
+import type { Address } from "../../util/address.ts";
 import type { Call } from "../../util/async.ts";
-import type { Address, ReplicaAddresses } from "../rotation.ts";
-import { converse } from "./dial.ts";
+import type { ReplicaAddresses } from "../rotation.ts";
 
 const connectMs = 250;
 

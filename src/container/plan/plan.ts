@@ -1,7 +1,7 @@
 import { DewyError } from "../../errors.ts";
+import type { HealthPolicy } from "../../health/policy.ts";
 import type { Digest } from "../../release/release.ts";
 import type { Deployment } from "../deployment.ts";
-import type { HealthPolicy } from "../health/state.ts";
 import { nameFromRepository } from "../labels.ts";
 import { engineProblems } from "../run-options/engine-problems.ts";
 import { containerEnvironment, type Variables } from "../run-options/env-file.ts";

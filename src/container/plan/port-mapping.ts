@@ -1,7 +1,8 @@
 import { DewyError } from "../../errors.ts";
+import type { Address } from "../../util/address.ts";
 import { isIPv4 } from "../../util/ip.ts";
 import type { CreateBody } from "../create-body.ts";
-import type { Address, ReplicaAddresses } from "../rotation.ts";
+import type { ReplicaAddresses } from "../rotation.ts";
 import type { RunOptions } from "../run-options/parse.ts";
 import type { Container, Image, PublishedPort, RuntimeInfo } from "../runtime.ts";
 

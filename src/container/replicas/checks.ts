@@ -1,10 +1,10 @@
 import { records } from "../../events.ts";
+import { type HealthPolicy, nextHealth } from "../../health/policy.ts";
 import type { Log } from "../../log.ts";
 import type { Call } from "../../util/async.ts";
 import type { Clock } from "../../util/time.ts";
 import { probe, probedUrl } from "../health/probe.ts";
 import { reachesDirectly } from "../health/reach.ts";
-import { type HealthPolicy, nextHealth } from "../health/state.ts";
 import type { Members } from "./members.ts";
 import type { Replica } from "./replica.ts";
 import type { Tally } from "./tally.ts";

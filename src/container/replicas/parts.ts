@@ -1,7 +1,7 @@
 import type { DewyError } from "../../errors.ts";
+import type { HealthPolicy } from "../../health/policy.ts";
 import type { Log } from "../../log.ts";
 import type { Clock } from "../../util/time.ts";
-import type { HealthPolicy } from "../health/state.ts";
 import type { Rotation } from "../rotation.ts";
 import type { Container, ContainerRuntime } from "../runtime.ts";
 import { Checks } from "./checks.ts";

@@ -1,5 +1,5 @@
+import { type Health, unproven } from "../../health/policy.ts";
 import type { Deployment } from "../deployment.ts";
-import { type Health, unproven } from "../health/state.ts";
 import { directAddresses, joinAddresses, publishedAddresses } from "../plan/port-mapping.ts";
 import type { ReplicaAddresses } from "../rotation.ts";
 import type { Container, RuntimeInfo } from "../runtime.ts";

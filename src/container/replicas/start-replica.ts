@@ -1,11 +1,11 @@
 import { DewyError, messageOf, toDewyError } from "../../errors.ts";
 import { records } from "../../events.ts";
+import type { HealthPolicy } from "../../health/policy.ts";
 import { duration, type Log } from "../../log.ts";
 import type { Call } from "../../util/async.ts";
 import type { Clock } from "../../util/time.ts";
 import type { Deployment } from "../deployment.ts";
 import { probedUrl } from "../health/probe.ts";
-import type { HealthPolicy } from "../health/state.ts";
 import type { ContainerSpec } from "../runtime.ts";
 import { findRoute } from "./checks.ts";
 import { changeMs, detached, type EngineLink } from "./engine-link.ts";

@@ -1,6 +1,6 @@
+import type { Address } from "../../util/address.ts";
 import type { Deployment } from "../deployment.ts";
 import { readLabels } from "../labels.ts";
-import type { Address } from "../rotation.ts";
 import type { Container } from "../runtime.ts";
 import type { Replica } from "./replica.ts";
 

@@ -1,5 +1,5 @@
+import type { Probed } from "../../health/policy.ts";
 import type { Clock } from "../../util/time.ts";
-import type { Probed } from "../health/state.ts";
 import type { Replica } from "./replica.ts";
 
 /** How a container ended that nobody had stopped. */

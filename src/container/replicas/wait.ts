@@ -1,8 +1,8 @@
 import { DewyError } from "../../errors.ts";
+import { type HealthPolicy, healthcheckGraceMs, type Probed, unproven } from "../../health/policy.ts";
 import type { Call } from "../../util/async.ts";
 import { type Clock, formatDuration } from "../../util/time.ts";
 import { probe } from "../health/probe.ts";
-import { type HealthPolicy, healthcheckGraceMs, type Probed, unproven } from "../health/state.ts";
 import { describeEnd, type Replica } from "./replica.ts";
 
 const firstPauseMs = 50;

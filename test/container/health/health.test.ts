@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { checkHttp, statusOf } from "../../../src/container/health/http.ts";
-import { containerListens, type Listening, listeningOn } from "../../../src/container/health/listening.ts";
-import { checkServed } from "../../../src/container/health/served.ts";
-import { type Health, nextHealth } from "../../../src/container/health/state.ts";
+import { containerListens } from "../../../src/container/health/listening.ts";
+import { checkHttp, statusOf } from "../../../src/health/http.ts";
+import { type Listening, listeningOn } from "../../../src/health/listening.ts";
+import { type Health, nextHealth } from "../../../src/health/policy.ts";
+import { checkServed } from "../../../src/health/served.ts";
 import { proxyHeader } from "../../../src/proxy/proxy-protocol.ts";
 import { parseSocketTable } from "../../../src/util/socket-table.ts";
 import { type Behaviour, FakeApp } from "../../support/fake-app.ts";

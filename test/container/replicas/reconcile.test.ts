@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import type { Health } from "../../../src/container/health/state.ts";
 import {
   engineBackOff,
   type LossHistory,
@@ -20,6 +19,7 @@ import {
 } from "../../../src/container/replicas/reconcile.ts";
 import { Replica } from "../../../src/container/replicas/replica.ts";
 import type { Container } from "../../../src/container/runtime.ts";
+import type { Health } from "../../../src/health/policy.ts";
 import { newContainer } from "../../support/memory-container.ts";
 import { MemoryRuntime } from "../../support/memory-runtime.ts";
 import { deployment, root } from "./replica-set-host.ts";

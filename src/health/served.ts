@@ -1,8 +1,8 @@
-import type { Call } from "../../util/async.ts";
-import type { Address } from "../rotation.ts";
-import { authority, converse } from "./dial.ts";
+import { type Address, addressText } from "../util/address.ts";
+import type { Call } from "../util/async.ts";
+import { converse } from "./dial.ts";
 import type { Listening } from "./listening.ts";
-import type { Probed } from "./state.ts";
+import type { Probed } from "./policy.ts";
 
 /**
  * How long a connection must live, by what the kernel shows. It knows nothing of what a sandbox with a network stack
@@ -20,7 +20,7 @@ export async function checkServed(
   limitMs: number,
   c: Call,
 ): Promise<Probed> {
-  const name = authority(address.host, address.port);
+  const name = addressText(address);
   const failed = (seen: string): Probed => ({ ok: false, seen: `${name}: ${seen}` });
   const served: Probed = { ok: true, seen: `${name}: served` };
   if (listening === "loopback-only") {

@@ -1,7 +1,7 @@
-import type { Call } from "../../util/async.ts";
-import type { Address } from "../rotation.ts";
-import { authority, converse, urlOf } from "./dial.ts";
-import type { Probed } from "./state.ts";
+import { type Address, addressText } from "../util/address.ts";
+import type { Call } from "../util/async.ts";
+import { converse, urlOf } from "./dial.ts";
+import type { Probed } from "./policy.ts";
 
 const maxHeadBytes = 16 * 1024;
 
@@ -42,7 +42,12 @@ export async function checkHttp(
 }
 
 function requestOf({ host, port }: Address, path: string): string {
-  const lines = [`GET ${path} HTTP/1.1`, `Host: ${authority(host, port)}`, "User-Agent: dewy", "Accept: */*"];
+  const lines = [
+    `GET ${path} HTTP/1.1`,
+    `Host: ${addressText({ host, port })}`,
+    "User-Agent: dewy",
+    "Accept: */*",
+  ];
   return `${lines.join("\r\n")}\r\nConnection: close\r\n\r\n`;
 }
 

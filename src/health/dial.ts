@@ -1,6 +1,6 @@
-import { systemCode } from "../../errors.ts";
-import { abortable, type Call } from "../../util/async.ts";
-import type { Address } from "../rotation.ts";
+import { systemCode } from "../errors.ts";
+import { type Address, addressText } from "../util/address.ts";
+import { abortable, type Call } from "../util/async.ts";
 
 /** What is said over one connection, and what to make of its course; undefined: go on. */
 export interface Talk<T> {
@@ -75,9 +75,5 @@ function refusal(error: unknown): string {
 }
 
 export function urlOf({ host, port }: Address, path: string): string {
-  return `http://${authority(host, port)}${path}`;
-}
-
-export function authority(host: string, port: number): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  return `http://${addressText({ host, port })}${path}`;
 }
