@@ -5,6 +5,7 @@
  */
 const codes = {
   "config-invalid": { exit: 1, blame: "operator", retryable: false },
+  "no-agent": { exit: 1, blame: "operator", retryable: false },
   "lock-held": { exit: 1, blame: "operator", retryable: false },
   "port-in-use": { exit: 1, blame: "operator", retryable: false },
   "command-missing": { exit: 1, blame: "operator", retryable: false },
@@ -34,6 +35,11 @@ const codes = {
 /** Whose fault a failure is: the release's, the operator's configuration, or the world around the agent. */
 export type Blame = "release" | "operator" | "environment";
 export type ErrorCode = keyof typeof codes;
+
+/** For codes that come from another process. */
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(codes, text);
+}
 
 interface ErrorDetails {
   /** What the operator should do next, as one sentence. */

@@ -56,9 +56,23 @@ export type DeployEvent =
       readonly count: number;
     }
   | {
+      /** Its deploy failed, and it is not tried again by itself. */
       readonly kind: "quarantined";
       readonly tag: string;
       readonly digest: Digest | null;
+      readonly reason: string;
+      /** What the failure itself says is to be done. */
+      readonly hint?: string | null | undefined;
+      /** What goes on serving. */
+      readonly servingTag?: string | null | undefined;
+    }
+  | {
+      /** It failed after its deploy, and the release before it is back; it is set aside, too. */
+      readonly kind: "rolled-back";
+      /** What serves again. */
+      readonly tag: string;
+      /** What failed. */
+      readonly fromTag: string;
       readonly reason: string;
     }
   | {
@@ -66,8 +80,10 @@ export type DeployEvent =
       /** It ended, failed its checks, or its replacement did not come up. */
       readonly how: "died" | "sick" | "not-started";
       readonly tag: string;
-      /** The container's name; null: there is none. */
+      /** Its name; null: there is none. */
       readonly container: string | null;
+      /** What it is; a container unless it says otherwise. */
+      readonly unit?: "process";
       readonly reason: string;
       readonly delayMs: number;
       readonly run?: ErrorRun;
@@ -119,6 +135,12 @@ export const records = {
   staysHere: "Artifact stays on this host: Consul is no blob store",
   waitingForDownload: "Waiting for another host's download",
   runFailed: "Dewy run failure",
+  goingBack: "Going back to the release before",
+  wentBack: "Went back to the release before",
+  soaking: "Soak begun",
+  soaked: "Soak passed",
+  held: "Held",
+  holdEnded: "Hold ended",
   proxyStarting: "Starting built-in reverse proxy",
   proxyStarted: "TCP proxy started",
   proxiesStarted: "All TCP proxies started successfully",

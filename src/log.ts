@@ -25,25 +25,45 @@ export interface Log {
   error(message: string, attributes?: LogAttributes): void;
 }
 
-interface LogOptions {
+export interface LogRecord {
+  readonly time: Date;
   readonly level: LogLevel;
+  readonly message: string;
+  readonly attributes: LogAttributes;
+}
+
+interface LogOptions {
+  /** A function where it may change. */
+  readonly level: LogLevel | (() => LogLevel);
   readonly format: LogFormat;
   readonly write: (line: string) => void;
   readonly now?: () => Date;
+  /** Gets every record, those below `level` too. */
+  readonly keep?: (record: LogRecord) => void;
 }
 
 /** Records as Go's log/slog TextHandler and JSONHandler print them, one a line. */
 export function createLog(options: LogOptions): Log {
-  const least = logLevels.indexOf(options.level);
+  const { level: least } = options;
+  const leastNow = typeof least === "function" ? least : () => least;
   const now = options.now ?? (() => new Date());
-  const render = options.format === "json" ? renderJson : renderText;
+  const { keep } = options;
   const emit =
     (level: LogLevel) =>
     (message: string, attributes: LogAttributes = {}) => {
-      if (logLevels.indexOf(level) < least) return;
-      options.write(`${render(now(), level.toUpperCase(), message, attributes)}\n`);
+      const isShown = logLevels.indexOf(level) >= logLevels.indexOf(leastNow());
+      if (!isShown && keep === undefined) return;
+      const record = { time: now(), level, message, attributes };
+      keep?.(record);
+      if (isShown) options.write(`${renderRecord(record, options.format)}\n`);
     };
   return { debug: emit("debug"), info: emit("info"), warn: emit("warn"), error: emit("error") };
+}
+
+/** One line, without its end. */
+export function renderRecord({ time, level, message, attributes }: LogRecord, format: LogFormat): string {
+  const render = format === "json" ? renderJson : renderText;
+  return render(time, level.toUpperCase(), message, attributes);
 }
 
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };

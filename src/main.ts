@@ -1,33 +1,44 @@
 import { writeSync } from "node:fs";
 import type { CommandHandlers } from "./cli/dispatch.ts";
 import { runCli } from "./cli/root.ts";
+import { writePatiently } from "./util/output.ts";
 import { exemptOwnMachine } from "./util/proxies.ts";
 
-/** Arguments → exit code. Commands are loaded when they are asked for: `--version` needs none of them. */
-function write(fd: 1 | 2): (text: string) => void {
-  return (text) => {
-    try {
-      writeSync(fd, text);
-    } catch {
-      // Nobody reads it (EPIPE) or can take it now (EAGAIN): no reason to stop serving.
-    }
-  };
-}
+const stdoutPatienceMs = 60 * 60_000;
 
-const stdout = write(1);
-const stderr = write(2);
+/** Whoever asks for something gets all of it, through a pager too. */
+const stdout = (text: string) => writePatiently(1, text, stdoutPatienceMs);
+const stderr = (text: string) => {
+  try {
+    writeSync(2, text);
+  } catch {
+    // Nobody reads it (EPIPE) or can take it now (EAGAIN): no reason to stop serving.
+  }
+};
 /** As it was given: an app gets it so. */
 const env = { ...process.env };
 exemptOwnMachine(process.env);
 
+/** Arguments → exit code. Commands are loaded when they are asked for: `--version` needs none of them. */
 const commands: CommandHandlers = {
-  agent: async (config) => (await import("./cli/run.ts")).runAgent(config, { env, stderr }),
+  agent: async (config, start) => {
+    exportVariables(start.variables);
+    return (await import("./cli/run.ts")).runAgent(config, { ...start, env, ownEnv: start.env, stderr });
+  },
   listContainers: async (options) =>
     (await import("./cli/container-list.ts")).showContainers(options, stdout, stderr),
-  status: async ({ root, json }) => (await import("./cli/operator.ts")).showStatus(root, json, stdout),
-  retry: async ({ root }) => (await import("./cli/operator.ts")).requestRetry(root, stdout),
-  checkUrls: async (urls) => (await import("./drivers/check.ts")).urlChecker(env)(urls),
+  operator: async (request) =>
+    (await import("./cli/operator-run.ts")).runOnTerminal(request, { env, stdout, stderr }),
+  completion: async (shell) => (await import("./cli/completion.ts")).showCompletion(shell, stdout),
+  checkUrls: async (urls, own) => (await import("./drivers/check.ts")).urlChecker(own)(urls),
+  print: stdout,
 };
+
+/** Clients of S3, Google and others read this process's environment by themselves. An app doesn't get it. */
+function exportVariables(variables: ReadonlyMap<string, string>): void {
+  for (const [name, value] of variables) process.env[name] = value;
+  if (variables.has("NO_PROXY")) exemptOwnMachine(process.env);
+}
 
 const columns = process.stdout.isTTY ? process.stdout.columns : undefined;
 void runCli(process.argv.slice(2), { env, stdout, stderr, commands, columns }).then((code) =>

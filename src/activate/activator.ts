@@ -6,6 +6,8 @@ export interface StagedArtifact {
   readonly tag: string;
   /** The release directory's name. */
   readonly release: string;
+  /** It was good, as what runs is not: it is to be had even if its checks fail, as long as it stays up. */
+  readonly returning?: boolean;
 }
 
 /** What activation lets the deploy do at its two turning points. */

@@ -1,9 +1,6 @@
-import type { Deployment } from "../container/deployment.ts";
 import { cleanImages } from "../container/image/clean.ts";
-import { digestOf, obtainImage } from "../container/image/obtain.ts";
-import { labelsOfApp } from "../container/labels.ts";
-import type { DeployedImage } from "../container/plan/plan.ts";
-import type { ReplicaSet } from "../container/replicas/replica-set.ts";
+import { digestOf, localImage, obtainImage } from "../container/image/obtain.ts";
+import type { ContainerDeployment, DeployedImage } from "../container/plan/plan.ts";
 import { runningVersion } from "../container/running.ts";
 import type { ContainerRuntime, Image, RuntimeInfo } from "../container/runtime.ts";
 import { messageOf } from "../errors.ts";
@@ -11,6 +8,8 @@ import { records } from "../events.ts";
 import type { Log } from "../log.ts";
 import type { ImageSource } from "../oci/image-source.ts";
 import type { DeployableRelease, PlacedRelease } from "../release/release.ts";
+import { labelsOfApp } from "../replicas/labels.ts";
+import type { ReplicaSet } from "../replicas/replica-set.ts";
 import { type Call, withDeadline } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
 import type {
@@ -32,18 +31,21 @@ export interface ContainerDeliveryDeps {
   readonly runtime: ContainerRuntime;
   readonly replicas: ReplicaSet;
   /** `config-invalid`: the image does not fit what the operator chose. */
-  readonly plan: (deployed: DeployedImage) => Deployment;
+  readonly plan: (deployed: DeployedImage) => ContainerDeployment;
   /** `config-invalid`: the engine would ignore what the operator chose. */
   readonly checkEngine: (info: RuntimeInfo) => void;
   /** Of the operator's choice. */
   readonly setup: string;
   /** `--platform`; null: the engine's. */
   readonly platform: string | null;
-  readonly keep: number;
   /** Where people and the Go original look for what runs. */
   readonly cacheDir: string;
   readonly clock: Clock;
   readonly log: Log;
+}
+
+interface DeliverableImage extends Pick<DeployableRelease, "tag" | "moving"> {
+  readonly artifact: Pick<DeployableRelease["artifact"], "name" | "digest">;
 }
 
 const engineDeadlineMs = 60_000;
@@ -115,6 +117,21 @@ export class ContainerDelivery implements Delivery {
     };
   }
 
+  /** The recorded image by its digest, as long as the engine has it. */
+  async revive({ tag, artifact: name, digest }: PlacedRelease, c: Call): Promise<ObtainedRelease | null> {
+    const image =
+      digest === null ? null : await localImage(digest, this.deps, withDeadline(c, engineDeadlineMs));
+    if (digest === null || image === null) return null;
+    // Its tag may have come to mean another image since.
+    const placed = { tag, moving: true, artifact: { name, digest } };
+    return {
+      digest,
+      fetched: false,
+      deliver: (steps, call) => this.#deliver(placed, image, steps, call),
+      [Symbol.dispose]() {},
+    };
+  }
+
   /** A pull asks the registry anew. */
   async forget(): Promise<void> {}
 
@@ -132,13 +149,13 @@ export class ContainerDelivery implements Delivery {
     return trouble === null ? this.deps.replicas.status() : { kind: "down", reason: trouble };
   }
 
-  async tidyUp(placed: PlacedReleases, c: Call): Promise<ReadonlySet<string>> {
-    const { runtime, images, keep, log } = this.deps;
+  async tidyUp(placed: PlacedReleases, keep: number, c: Call): Promise<ReadonlySet<string>> {
+    const { runtime, images, log } = this.deps;
     mirrorCurrent(placed.current, this.deps);
     const newestFirst = Object.keys(placed.releases).sort().reverse();
     const kept = new Set([
       ...newestFirst.slice(0, keep),
-      ...[placed.current, placed.previous].flatMap((each) => (each === null ? [] : [each.release])),
+      ...[placed.current, placed.previous, placed.left ?? null].flatMap((each) => each?.release ?? []),
     ]);
     const keptDigests = newestFirst
       .filter((release) => kept.has(release))
@@ -153,7 +170,7 @@ export class ContainerDelivery implements Delivery {
   }
 
   async #deliver(
-    release: DeployableRelease,
+    release: DeliverableImage,
     image: Image,
     steps: DeliverySteps,
     c: Call,
@@ -183,13 +200,13 @@ export class ContainerDelivery implements Delivery {
   }
 
   /** A tag reads better than an id, as long as it means this very image and always will. */
-  async #referenceTo(image: Image, { moving, artifact }: DeployableRelease, c: Call): Promise<string> {
+  async #referenceTo(image: Image, { moving, artifact }: DeliverableImage, c: Call): Promise<string> {
     if (moving === true) return image.id;
     const named = await this.deps.runtime.image(artifact.name, withDeadline(c, engineDeadlineMs));
     return named?.id === image.id ? artifact.name : image.id;
   }
 
-  #warnOfRoot({ rootByDefault }: Deployment, name: string): void {
+  #warnOfRoot({ rootByDefault }: ContainerDeployment, name: string): void {
     if (!rootByDefault || this.#warnedOfRoot) return;
     this.#warnedOfRoot = true;
     this.deps.log.warn("Containers run as root", {

@@ -21,7 +21,6 @@ export interface HousekeepingDeps {
   /** Of the shared cache's artifacts together, else of the own one's; null: no limit. */
   readonly maxCacheBytes: number | null;
   readonly cacheDir: string;
-  readonly keep: number;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -33,12 +32,13 @@ const leaseAgeMs = 24 * 3_600_000;
 /** After a deploy: old releases and their artifacts go; answers those that are left. Never fails a deploy. */
 export async function tidyUp(
   placed: PlacedReleases,
+  keep: number,
   deps: HousekeepingDeps,
   c: Call,
 ): Promise<ReadonlySet<string>> {
   try {
     mirrorCurrent(placed.current, deps);
-    pruneReleases(placed, deps);
+    pruneReleases(placed, keep, deps);
     await pruneCache(placed, deps, c);
   } catch (error) {
     c.signal.throwIfAborted();
@@ -61,9 +61,13 @@ export function mirrorCurrent(
   }
 }
 
-function pruneReleases({ current, previous }: PlacedReleases, deps: HousekeepingDeps): void {
-  const { releases, keep, log } = deps;
-  const kept = [current?.release, previous?.release, releases.active()];
+function pruneReleases(
+  { current, previous, left }: PlacedReleases,
+  keep: number,
+  deps: HousekeepingDeps,
+): void {
+  const { releases, log } = deps;
+  const kept = [current?.release, previous?.release, left?.release, releases.active()];
   const protectedOnes = new Set(kept.filter((release) => typeof release === "string"));
   log.info(records.keepReleases, { count: keep });
   for (const release of toPrune(releases.list(), keep, protectedOnes)) releases.remove(release);

@@ -8,10 +8,11 @@ import type { Cache } from "../cache/cache.ts";
 import { DewyError, toDewyError } from "../errors.ts";
 import { records } from "../events.ts";
 import type { Log } from "../log.ts";
-import { artifactKey, type DeployableRelease, type Digest } from "../release/release.ts";
+import { artifactKey, type DeployableRelease, type Digest, type PlacedRelease } from "../release/release.ts";
 import type { ArtifactSource } from "../release/source.ts";
 import { type Call, withDeadline } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
+import type { Received } from "./delivery.ts";
 import { type Arrived, downloadOnce, type Taken, type Wanted } from "./download-once.ts";
 
 /** An artifact's checked bytes on this host's disk, until it is disposed of. */
@@ -32,6 +33,7 @@ export interface ObtainDeps {
   /** For work in progress, on the file system of the releases. */
   readonly tmpDir: string;
   readonly maxArtifactBytes: number;
+  readonly onProgress?: Received;
 }
 
 /** What lies in the caches under this release's names is not to be had from them again. A cache that fails is none. */
@@ -47,6 +49,36 @@ export async function forgetArtifact(
   );
   await Promise.allSettled(gone);
   c.signal.throwIfAborted();
+}
+
+/** A recorded release's bytes from this host's own cache, with nobody asked what they must be but the record; null: not there. */
+export async function reviveArtifact(
+  { tag, artifact, digest }: PlacedRelease,
+  { cache, tmpDir, log }: Pick<ObtainDeps, "cache" | "tmpDir" | "log">,
+  c: Call,
+): Promise<ObtainedArtifact | null> {
+  if (digest === null) return null;
+  const key = artifactKey(tag, artifact);
+  const path = freshPath(tmpDir, artifact);
+  try {
+    if ((await cache.fetchFile(key, path, withDeadline(c, ownDeadlineMs))) === digest) {
+      return { path, digest, fromCache: true, [Symbol.dispose]: () => rmSync(path, { force: true }) };
+    }
+  } catch (error) {
+    c.signal.throwIfAborted();
+    const { message } = toDewyError(error, "read the cache");
+    log.warn("Cache not usable; downloading the artifact", { cache_key: key, error: message });
+  }
+  rmSync(path, { force: true });
+  return null;
+}
+
+/** The name keeps its suffix: it tells the archive's format. */
+function freshPath(tmpDir: string, name: string): string {
+  const path = join(tmpDir, `artifact${archiveSuffixOf(name)}`);
+  mkdirSync(tmpDir, { recursive: true, mode: 0o700 });
+  rmSync(path, { force: true });
+  return path;
 }
 
 /** What is wanted, and where it is to be put. */
@@ -79,10 +111,7 @@ export async function obtainArtifact(
 ): Promise<ObtainedArtifact> {
   const { cache, source, tmpDir } = deps;
   const key = artifactKey(release.tag, release.artifact.name);
-  // The name keeps its suffix: it tells the archive's format.
-  const path = join(tmpDir, `artifact${archiveSuffixOf(release.artifact.name)}`);
-  mkdirSync(tmpDir, { recursive: true, mode: 0o700 });
-  rmSync(path, { force: true });
+  const path = freshPath(tmpDir, release.artifact.name);
   const obtained = ({ digest, fromCache }: Arrived): ObtainedArtifact => ({
     path,
     digest,

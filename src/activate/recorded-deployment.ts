@@ -1,14 +1,14 @@
-import type { Deployment } from "../container/deployment.ts";
 import { localImage } from "../container/image/obtain.ts";
-import { labelsOfApp } from "../container/labels.ts";
 import type { DeployedImage } from "../container/plan/plan.ts";
-import type { ReplicaSet } from "../container/replicas/replica-set.ts";
 import { runningVersion } from "../container/running.ts";
 import type { ContainerRuntime, Image } from "../container/runtime.ts";
 import { DewyError, toDewyError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { ImageSource } from "../oci/image-source.ts";
 import type { PlacedRelease } from "../release/release.ts";
+import type { Deployment } from "../replicas/deployment.ts";
+import { labelsOfApp } from "../replicas/labels.ts";
+import type { ReplicaSet } from "../replicas/replica-set.ts";
 import { type Call, withDeadline } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
 import { releaseTime } from "./release-name.ts";

@@ -1,5 +1,6 @@
 import { records } from "../events.ts";
 import type { Log } from "../log.ts";
+import type { Change } from "../supervisor/change.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import { unreachable } from "../util/assert.ts";
 import type { Activator } from "./activator.ts";
@@ -20,7 +21,8 @@ export function serverActivator(releases: ReleaseDirectory, supervisor: Supervis
 
     async activate(staged, steps, c) {
       const before = releases.linkTarget();
-      const change = {
+      const change: Change = {
+        kind: staged.returning === true ? "return" : "deploy",
         release: staged.release,
         async prepare() {
           switchCurrent(releases, staged.release, log);
@@ -52,7 +54,12 @@ function statusOf({ state }: Supervisor): DeliveryStatus {
       return { kind: "starting", pid: state.next.pid };
     case "running":
     case "reloading":
-      return { kind: "serving", release: state.current.release ?? "", pid: state.current.pid };
+      return {
+        kind: "serving",
+        release: state.current.release ?? "",
+        pid: state.current.pid,
+        generation: state.current.number,
+      };
     case "backoff":
       return { kind: "down", reason: state.reason };
     default:

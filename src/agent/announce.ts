@@ -72,8 +72,13 @@ export class Announcer {
 
   /** A deploy whose agent died before it could tell. */
   catchUp(record: DeployRecord, hasPort: boolean): void {
-    const { id, command, tag, fromTag, durationMs, result } = record;
-    if (result !== "deployed" || this.deps.outbox.hasTold(id)) return;
+    const { id, command, tag, fromTag, durationMs, result, error } = record;
+    if (result === "failed" || this.deps.outbox.hasTold(id)) return;
+    if (result === "rolled-back") {
+      const reason = error ?? "it failed";
+      this.tell({ kind: "rolled-back", tag, fromTag: fromTag ?? "", reason }, { deploy: id });
+      return;
+    }
     const how = (
       { assets: "placed", container: "rolled", server: fromTag === null ? "started" : "restarted" } as const
     )[command];

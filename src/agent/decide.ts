@@ -1,6 +1,10 @@
 import { fingerprint } from "../release/fingerprint.ts";
-import type { DeployableRelease, PlacedRelease, Release } from "../release/release.ts";
-import type { Failure, State } from "./state.ts";
+import type { DeployableRelease, Digest, PlacedRelease, Release } from "../release/release.ts";
+import type { TagOrder } from "../release/version.ts";
+import type { Timing } from "../schedule/evaluate.ts";
+import { isSoaking } from "./going-back.ts";
+import { holds } from "./hold.ts";
+import type { Failure, Quarantined, State } from "./state.ts";
 
 /** How long after its creation a release may still lack its artifact without anybody being told. */
 export const gracePeriodMs = 30 * 60_000;
@@ -8,41 +12,80 @@ export const gracePeriodMs = 30 * 60_000;
 export type Decision =
   | { readonly kind: "deploy"; readonly release: DeployableRelease; readonly fingerprint: string }
   | { readonly kind: "skip"; readonly reason: SkipReason }
+  | Wait
   | { readonly kind: "no-artifact"; readonly tag: string };
 
-export type SkipReason = "no-release" | "current" | "grace" | "quarantined" | "backoff";
+export type SkipReason = "no-release" | "current" | "held" | "grace" | "quarantined" | "backoff";
 
-interface Situation {
+/** It will be deployed, but not yet. */
+export interface Wait {
+  readonly kind: "wait";
+  readonly reason: "soak" | Exclude<Timing, { kind: "now" }>["reason"];
+  /** A clause for people, without the time. */
+  readonly text: string;
+  /** When to ask again; null: nobody can tell. */
+  readonly until: Date | null;
+  /** When it may be deployed, all reasons considered; null: nobody can tell. */
+  readonly due: Date | null;
+}
+
+export interface Situation {
   readonly state: State;
   /** The recorded release is in place. */
   readonly intact: boolean;
   /** Of how this host puts releases into use; another one may make a failed release work. */
   readonly setup: string;
   readonly now: Date;
+  readonly order: TagOrder;
+  /** The rules of when. */
+  readonly when: (release: DeployableRelease) => Timing;
 }
 
-/** What to do about the newest release that the registry offers this host. */
-export function decide(release: Release | null, { state, intact, setup, now }: Situation): Decision {
+/** What to do about a release that the registry offers this host. */
+export function decide(release: Release | null, situation: Situation): Decision {
+  const { state, intact, setup, now } = situation;
   if (release === null) return { kind: "skip", reason: "no-release" };
-  if (intact && state.current !== null && isSame(release, state.current)) {
-    return { kind: "skip", reason: "current" };
-  }
+  const isCurrent = state.current !== null && isSame(release, state.current);
+  if (isCurrent && intact) return { kind: "skip", reason: "current" };
+  if (!isCurrent && holds(state.hold, release, situation)) return { kind: "skip", reason: "held" };
   const { artifact } = release;
-  if (artifact === null) {
-    const ageMs = release.createdAt === null ? 0 : now.getTime() - release.createdAt.getTime();
-    return ageMs < gracePeriodMs
-      ? { kind: "skip", reason: "grace" }
-      : { kind: "no-artifact", tag: release.tag };
-  }
+  if (artifact === null) return withoutArtifact(release, now);
   const deployable = { ...release, artifact };
   const print = fingerprint(deployable, setup);
-  const same = (entry: { tag: string; fingerprint: string }): boolean =>
-    entry.tag === release.tag && entry.fingerprint === print;
-  if (state.quarantine.some(same)) return { kind: "skip", reason: "quarantined" };
-  if (state.failure !== null && same(state.failure) && isBackingOff(state.failure, now)) {
-    return { kind: "skip", reason: "backoff" };
+  const entry = { tag: release.tag, digest: artifact.digest, print };
+  if (state.quarantine.some((each) => isQuarantined(each, entry)))
+    return { kind: "skip", reason: "quarantined" };
+  const { failure } = state;
+  const hasFailed = failure?.tag === release.tag && failure.fingerprint === print;
+  if (hasFailed && isBackingOff(failure, now)) return { kind: "skip", reason: "backoff" };
+  // What is recorded and not in place any more is put back at once.
+  const timing = isCurrent ? null : timingOf(deployable, situation);
+  return timing ?? { kind: "deploy", release: deployable, fingerprint: print };
+}
+
+function timingOf(release: DeployableRelease, { state, now, when }: Situation): Wait | null {
+  if (state.soak !== null && isSoaking(state, now)) {
+    const text = `${state.current?.tag} is on probation (--soak)`;
+    const until = new Date(state.soak.until);
+    return { kind: "wait", reason: "soak", text, until, due: null };
   }
-  return { kind: "deploy", release: deployable, fingerprint: print };
+  const timing = when(release);
+  return timing.kind === "now" ? null : timing;
+}
+
+function withoutArtifact({ tag, createdAt }: Release, now: Date): Decision {
+  const ageMs = createdAt === null ? 0 : now.getTime() - createdAt.getTime();
+  return ageMs < gracePeriodMs ? { kind: "skip", reason: "grace" } : { kind: "no-artifact", tag };
+}
+
+/** Where nobody knows what was published when it was deployed, its digest says as much as it can. */
+function isQuarantined(
+  { tag, digest, fingerprint: print }: Quarantined,
+  entry: { readonly tag: string; readonly digest: Digest | null; readonly print: string },
+): boolean {
+  if (tag !== entry.tag) return false;
+  if (print !== "") return print === entry.print;
+  return digest === null || entry.digest === null || digest === entry.digest;
 }
 
 function isSame({ tag, moving, artifact }: Release, current: PlacedRelease): boolean {

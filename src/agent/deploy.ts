@@ -1,32 +1,36 @@
-import type { Activation, Delivery, ObtainedRelease } from "../activate/delivery.ts";
+import type { Activation, Delivery, ObtainedRelease, Received } from "../activate/delivery.ts";
 import { threadOf } from "../activate/thread.ts";
 import { DewyError } from "../errors.ts";
 import type { Command } from "../events.ts";
 import { duration, type Log } from "../log.ts";
 import { setupOf } from "../release/fingerprint.ts";
-import type { DeployableRelease, DeployRecord, Digest } from "../release/release.ts";
+import type { DeployRecord, Digest } from "../release/release.ts";
+import type { TagOrder } from "../release/version.ts";
 import type { Call } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
+import type { User } from "../util/user.ts";
 import { type Announcer, describeFailure } from "./announce.ts";
+import { committed } from "./commit.ts";
+import type { Errand } from "./errand.ts";
 import { runHook } from "./hooks.ts";
-import type { StateFile } from "./state.ts";
+import type { Live } from "./live.ts";
+import type { Quarantined, StateFile } from "./state.ts";
 
 export interface DeploySettings {
   readonly command: Command;
   readonly root: string;
   readonly host: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly hooks: {
-    readonly before: string | null;
-    readonly after: string | null;
-    readonly onFailure: "continue" | "abort";
-    readonly timeoutMs: number;
-  };
+  /** Whom the hooks run as; null: as the agent. */
+  readonly user: User | null;
   readonly hasPort: boolean;
 }
 
 export interface DeployDeps {
   readonly settings: DeploySettings;
+  readonly live: Live;
+  /** Which of two tags is older. */
+  readonly order: TagOrder;
   readonly delivery: Delivery;
   readonly state: StateFile;
   readonly announcer: Announcer;
@@ -34,6 +38,7 @@ export interface DeployDeps {
   readonly log: Log;
   /** Called at each point a deploy passes; for tests that stop the agent there. */
   readonly onStep: (step: DeployStep) => void;
+  readonly onReceived?: Received;
 }
 
 /** The points a deploy passes, in order. */
@@ -59,7 +64,7 @@ export class Deploy {
   #thread: string | null = null;
 
   constructor(
-    readonly release: DeployableRelease,
+    readonly errand: Errand,
     private readonly deps: DeployDeps,
   ) {
     this.#startedAt = deps.clock.now();
@@ -81,16 +86,18 @@ export class Deploy {
   async run(c: Call): Promise<DeployRecord> {
     const { state, announcer, settings, onStep } = this.deps;
     state.update({
-      attempt: { id: this.#id, tag: this.release.tag, startedAt: this.#startedAt.toISOString() },
+      attempt: { id: this.#id, tag: this.errand.tag, startedAt: this.#startedAt.toISOString() },
     });
     onStep("begun");
-    announcer.tell({ kind: "deploying", tag: this.release.tag, command: settings.command });
+    const { tag } = this.errand;
+    if (!this.#goesBack) announcer.tell({ kind: "deploying", tag, command: settings.command });
 
     using obtained = await this.#obtain(c);
     onStep("obtained");
     await this.#hook("before", "", c);
     onStep("before-hook");
     const steps = {
+      returning: this.#goesBack,
       staged: (directory: string | null) => {
         this.#thread = directory === null ? null : threadOf(directory);
         onStep("staged");
@@ -108,34 +115,40 @@ export class Deploy {
     };
     const { how } = await obtained.deliver(steps, c);
     this.#announceSuccess(how);
-    return this.record("deployed");
+    return this.#success();
   }
 
-  record(result: DeployRecord["result"], error?: DewyError): DeployRecord {
+  get #goesBack(): boolean {
+    return this.errand.origin === "retreat";
+  }
+
+  #success(): DeployRecord {
+    const { reason } = this.errand;
+    return this.#goesBack ? this.record("rolled-back", reason ?? "it failed") : this.record("deployed");
+  }
+
+  record(result: DeployRecord["result"], error?: string): DeployRecord {
     const { settings, clock } = this.deps;
     return {
       id: this.#id,
       host: settings.host,
       command: settings.command,
-      tag: this.release.tag,
+      tag: this.errand.tag,
       digest: this.#digest,
       fromTag: this.#fromTag,
       startedAt: this.#startedAt.toISOString(),
       finishedAt: clock.now().toISOString(),
       durationMs: Math.round(clock.monotonicMs() - this.#startedMs),
       result,
-      ...(error === undefined ? {} : { error: error.message }),
+      ...(error === undefined ? {} : { error }),
     };
   }
 
   async #obtain(c: Call): Promise<ObtainedRelease> {
-    const { delivery, announcer, state } = this.deps;
-    const obtained = await delivery.obtain(this.release, c);
+    const { delivery, announcer } = this.deps;
+    const obtained = await this.errand.obtain(c, this.deps.onReceived ?? (() => undefined));
     this.#digest = obtained.digest;
-    const known = state.state.quarantine.find(
-      ({ tag, digest, fingerprint }) =>
-        tag === this.release.tag && digest === obtained.digest && setupOf(fingerprint) === delivery.setup,
-    );
+    const known = this.#knownFailure();
     if (known !== undefined) {
       obtained[Symbol.dispose]();
       throw new DewyError(
@@ -146,24 +159,34 @@ export class Deploy {
         },
       );
     }
-    if (obtained.fetched) announcer.tell({ kind: delivery.arrival, tag: this.release.tag });
+    if (obtained.fetched && !this.#goesBack) announcer.tell({ kind: delivery.arrival, tag: this.errand.tag });
     return obtained;
   }
 
+  /** An operator who asks for it by its tag has a reason to. */
+  #knownFailure(): Quarantined | undefined {
+    const { delivery, state } = this.deps;
+    if (this.errand.origin !== "check") return undefined;
+    return state.state.quarantine.find(
+      ({ tag, digest, fingerprint }) =>
+        tag === this.errand.tag && digest === this.#digest && setupOf(fingerprint) === delivery.setup,
+    );
+  }
+
   async #hook(which: "before" | "after", directory: string, c: Call): Promise<void> {
-    const { settings, announcer, clock } = this.deps;
-    const command = settings.hooks[which];
+    const { settings, live, announcer, clock } = this.deps;
+    const { [which]: command, timeoutMs, onFailure } = live.settings.hooks;
     if (command === null) return;
     const env = {
       ...settings.env,
-      DEWY_TAG: this.release.tag,
+      DEWY_TAG: this.errand.tag,
       DEWY_PREVIOUS_TAG: this.#fromTag ?? "",
-      DEWY_ARTIFACT: this.release.artifact.name,
+      DEWY_ARTIFACT: this.errand.artifact,
       DEWY_RELEASE_DIR: directory,
       DEWY_COMMAND: settings.command,
     };
-    const { timeoutMs, onFailure } = settings.hooks;
-    const result = await runHook({ command, root: settings.root, env, timeoutMs }, clock, c);
+    const { root, user } = settings;
+    const result = await runHook({ command, root, env, user, timeoutMs }, clock, c);
     c.signal.throwIfAborted();
     announcer.hook(which, result, { thread: this.#thread });
     if (result.exitCode !== 0 && onFailure === "abort") {
@@ -175,38 +198,27 @@ export class Deploy {
 
   /** Only here does the recorded version change. */
   #commit(release: string): void {
-    const { state, clock } = this.deps;
-    const { tag, artifact, moving = false } = this.release;
-    const { current, previous, releases } = state.state;
-    state.update({
-      current: {
-        tag,
-        digest: this.#digest,
-        artifact: artifact.name,
-        release,
-        since: clock.now().toISOString(),
-      },
-      previous:
-        current === null || (current.tag === tag && current.digest === this.#digest) ? previous : current,
-      attempt: null,
-      failure: null,
-      quarantine: state.state.quarantine.filter(
-        (entry) => entry.tag !== tag || (moving && entry.digest !== this.#digest),
-      ),
-      unreported: this.record("deployed"),
-      releases: { ...releases, [release]: { tag, artifact: artifact.name, digest: this.#digest } },
-    });
+    const { state, clock, live, order } = this.deps;
+    const { errand } = this;
+    const now = clock.now();
+    const { tag, artifact } = errand;
+    const placed = { tag, digest: this.#digest, artifact, release, since: now.toISOString() };
+    const { soakMs } = live.settings;
+    state.update(committed(state.state, { errand, placed, record: this.#success(), soakMs, order, now }));
   }
 
   #announceSuccess(how: Activation["how"]): void {
     const { announcer, settings, clock, log } = this.deps;
     const durationMs = clock.monotonicMs() - this.#startedMs;
-    const { tag } = this.release;
+    const { tag, reason } = this.errand;
     log.debug("Deploy done", { tag, from: this.#fromTag, duration: duration(durationMs) });
     const { hasPort } = settings;
-    announcer.tell(
-      { kind: "deployed", tag, fromTag: this.#fromTag, durationMs, how, hasPort },
-      { thread: this.#thread, deploy: this.#id },
-    );
+    const origin = { thread: this.#thread, deploy: this.#id };
+    if (this.#goesBack) {
+      const fromTag = this.#fromTag ?? "";
+      announcer.tell({ kind: "rolled-back", tag, fromTag, reason: reason ?? "it failed" }, origin);
+      return;
+    }
+    announcer.tell({ kind: "deployed", tag, fromTag: this.#fromTag, durationMs, how, hasPort }, origin);
   }
 }

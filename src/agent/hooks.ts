@@ -1,15 +1,19 @@
-import { closeSync } from "node:fs";
+import { closeSync, fchownSync } from "node:fs";
 import { messageOf } from "../errors.ts";
 import type { HookResult } from "../events.ts";
 import type { Call } from "../util/async.ts";
 import { pipe } from "../util/libc.ts";
+import { spawnAs } from "../util/spawn-as.ts";
 import type { Clock } from "../util/time.ts";
+import { type User, userEnvironment } from "../util/user.ts";
 
 export interface HookOptions {
   readonly command: string;
   readonly root: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly timeoutMs: number;
+  /** Whom it runs as; null: as the agent. */
+  readonly user: User | null;
 }
 
 /** Of each stream, this much of its end is kept. */
@@ -22,8 +26,8 @@ const maxOutputBytes = 64 * 1024;
 export async function runHook(options: HookOptions, clock: Clock, c: Call): Promise<HookResult> {
   const startedMs = clock.monotonicMs();
   const { command } = options;
-  using stdout = new Tail();
-  using stderr = new Tail();
+  using stdout = new Tail(options.user);
+  using stderr = new Tail(options.user);
   let child: ReturnType<typeof spawnShell>;
   try {
     child = spawnShell(options, stdout, stderr);
@@ -69,13 +73,16 @@ async function untilEnded(
   return timedOut;
 }
 
-function spawnShell({ command, root, env }: HookOptions, stdout: Tail, stderr: Tail) {
-  const child = Bun.spawn(["/bin/sh", "-c", command], {
-    cwd: root,
-    env: { ...env },
-    detached: true,
-    stdio: ["ignore", stdout.writeFd, stderr.writeFd],
-  });
+function spawnShell({ command, root, env, user }: HookOptions, stdout: Tail, stderr: Tail) {
+  const child = spawnAs(user, (ids) =>
+    Bun.spawn(["/bin/sh", "-c", command], {
+      cwd: root,
+      env: { ...env, ...(user === null ? {} : userEnvironment(user)) },
+      detached: true,
+      stdio: ["ignore", stdout.writeFd, stderr.writeFd],
+      ...ids,
+    }),
+  );
   stdout.begin();
   stderr.begin();
   return child;
@@ -106,8 +113,10 @@ class Tail implements Disposable {
   #bytes = Buffer.alloc(0);
   #writable = true;
 
-  constructor() {
+  constructor(user: User | null) {
     const { readFd, writeFd } = pipe();
+    // Opening it by its name is for its owner alone.
+    if (user !== null) fchownSync(writeFd, user.uid, user.gid);
     this.#readFd = readFd;
     this.writeFd = writeFd;
   }

@@ -1,5 +1,5 @@
 import type { Command } from "../events.ts";
-import type { PlacedRelease } from "../release/release.ts";
+import type { Digest, PlacedRelease } from "../release/release.ts";
 import type { Call } from "../util/async.ts";
 import type { Failure, Quarantined } from "./state.ts";
 
@@ -48,6 +48,8 @@ export interface Hold {
   readonly reason: string | null;
   /** The release that a rollback went back from; null: an operator's hold. */
   readonly left: string | null;
+  /** Of a tag that comes to mean other content: what it meant. */
+  readonly leftDigest?: Digest | null | undefined;
 }
 
 /** What the agent knows of itself, from memory. Times are ISO 8601. */

@@ -1,7 +1,7 @@
 import { records } from "../events.ts";
 import { duration, type Log } from "../log.ts";
 import type { Release } from "../release/release.ts";
-import { gracePeriodMs, type SkipReason } from "./decide.ts";
+import { gracePeriodMs, type SkipReason, type Wait } from "./decide.ts";
 import type { StateFile } from "./state.ts";
 
 /** Why a check came to nothing: each time at DEBUG, and once at WARN where somebody may wait for a deploy. */
@@ -12,7 +12,7 @@ export class SkipLog {
 
   constructor(private readonly deps: { readonly state: StateFile; readonly log: Log }) {}
 
-  note(reason: SkipReason, release: Release | null): void {
+  note(reason: SkipReason | Wait["reason"], release: Release | null): void {
     if (reason === "current") this.#noteRepublished(release);
     if (reason === "no-release") this.#noteNothing();
     else this.#nothingWarned = false;

@@ -30,6 +30,27 @@ const failureSchema = v.object({
   at: v.string(),
   nextTryAt: v.string(),
 });
+const holdSchema = v.object({
+  since: v.string(),
+  until: v.nullable(v.string()),
+  reason: v.nullable(v.string()),
+  left: v.nullable(v.string()),
+  leftDigest: v.optional(v.nullable(digest)),
+});
+const soakSchema = v.object({
+  /** By its name on this host. */
+  release: v.string(),
+  since: v.string(),
+  until: v.string(),
+});
+const retreatSchema = v.object({
+  /** What failed after its deploy, by its name on this host. */
+  release: v.string(),
+  reason: v.string(),
+  at: v.string(),
+  tries: v.number(),
+});
+const sightingSchema = v.object({ tag: v.string(), at: v.string() });
 const attemptSchema = v.object({ id: v.string(), tag: v.string(), startedAt: v.string() });
 const recordSchema = v.object({
   id: v.string(),
@@ -58,15 +79,38 @@ const stateSchema = v.object({
   /** The kept releases, by their name on this host. */
   releases: v.record(
     v.string(),
-    v.object({ tag: v.string(), artifact: v.string(), digest: v.nullable(digest) }),
+    v.object({
+      tag: v.string(),
+      artifact: v.string(),
+      digest: v.nullable(digest),
+      /** Of what was published when it was deployed; states of older dewys don't have it. */
+      fingerprint: v.optional(v.string()),
+    }),
   ),
+  /** What follows came later: a state of an older dewy has none of it. */
+  hold: v.optional(v.nullable(holdSchema), null),
+  /** The hold of a rollback that an operator's hold came over, and that is there again when it ends. */
+  holdBelow: v.optional(v.nullable(holdSchema), null),
+  /** The current release is on probation. */
+  soak: v.optional(v.nullable(soakSchema), null),
+  /** The current release is to be left for the one before; until it is, whoever dies in between. */
+  retreat: v.optional(v.nullable(retreatSchema), null),
+  /** Why the current release is the current one. */
+  origin: v.optional(v.picklist(["check", "deploy", "rollback", "retreat"]), "check"),
+  /** Releases newer than the current one, by when this host saw them first; oldest first. */
+  sightings: v.optional(v.array(sightingSchema), []),
 });
 
 export type State = v.InferOutput<typeof stateSchema>;
 export type Quarantined = v.InferOutput<typeof quarantinedSchema>;
 export type Failure = v.InferOutput<typeof failureSchema>;
+export type Sighting = v.InferOutput<typeof sightingSchema>;
+export type Retreat = v.InferOutput<typeof retreatSchema>;
+/** Who asked for a deploy: a check that found a release, an operator, or the agent that goes back. */
+export type Origin = State["origin"];
+export type StateChanges = Partial<Omit<State, "version">>;
 
-const emptyState: State = {
+export const emptyState: State = {
   version: 1,
   current: null,
   previous: null,
@@ -75,6 +119,12 @@ const emptyState: State = {
   attempt: null,
   unreported: null,
   releases: {},
+  hold: null,
+  holdBelow: null,
+  soak: null,
+  retreat: null,
+  origin: "check",
+  sightings: [],
 };
 
 /**
@@ -113,7 +163,7 @@ export class StateFile {
   }
 
   /** Rejects with `disk-full` or `filesystem`; the old state stays then. */
-  update(changes: Partial<Omit<State, "version">>): void {
+  update(changes: StateChanges): void {
     const next = { ...this.#state, ...changes };
     try {
       writeFileAtomic(this.path, `${JSON.stringify(next, null, 2)}\n`, 0o600);
@@ -124,7 +174,7 @@ export class StateFile {
   }
 
   /** For what this agent knows even when it can't be written: on a full disk it must go on serving. */
-  learn(changes: Partial<Omit<State, "version">>): void {
+  learn(changes: StateChanges): void {
     try {
       this.update(changes);
     } catch {

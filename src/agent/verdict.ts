@@ -3,7 +3,7 @@ import type { Digest } from "../release/release.ts";
 import { retryDelayMs } from "./decide.ts";
 import type { Failure, Quarantined, State } from "./state.ts";
 
-const maxQuarantined = 50;
+export const maxQuarantined = 50;
 
 interface FailedTry {
   readonly tag: string;

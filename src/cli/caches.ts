@@ -43,7 +43,7 @@ export function shareAnswers(
   config: AgentConfig,
   { registryTtlMs, registryStaleMaxMs }: CacheOptions,
   answers: Cache | null,
-  { drivers, clock, log, env }: AgentParts,
+  { drivers, clock, log }: AgentParts,
 ): Registry {
   if (registryTtlMs === null || answers === null) return upstream;
   log.info(records.answersShared, { ttl: duration(registryTtlMs) });
@@ -51,7 +51,7 @@ export function shareAnswers(
     upstream,
     answers,
     {
-      scope: shareScope({ ...config, platform: drivers.platform, host: hostname(), env }),
+      scope: shareScope({ ...config, platform: drivers.platform, host: hostname(), env: drivers.env }),
       ttlMs: registryTtlMs,
       staleMaxMs: registryStaleMaxMs,
       owner: `${hostname()}/${process.pid}/${randomUUID()}`,

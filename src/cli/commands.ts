@@ -1,18 +1,33 @@
+import { configCommands } from "./config-command-specs.ts";
+import { operatorCommands } from "./operator-commands.ts";
+
 /** What a person can ask for. A new command is an entry here, its flags in flags.ts and a run in dispatch.ts. */
 export interface CommandSpec {
   readonly name: string;
+  /** Those that run an agent, and those that ask one; left out: neither. */
+  readonly group?: "agent" | "operator";
   readonly summary: string;
   /** What stands behind `dewy <name>`. */
   readonly usage: string;
   /** The app's command, which its first positional argument begins even without `--`, or docker run options. */
   readonly behindDashes: "app" | "options" | null;
+  /** The one word it takes; left out: none. */
+  readonly argument?: CommandArgument;
   readonly about: string;
   readonly examples: readonly string[];
+}
+
+export interface CommandArgument {
+  readonly name: string;
+  readonly required: boolean;
+  /** All there are; left out: any word. */
+  readonly words?: readonly string[];
 }
 
 export const commands = [
   {
     name: "server",
+    group: "agent",
     summary: "Deploy releases and run them as a service without losing a request",
     usage: "--registry URL [flags] -- COMMAND [ARG...]",
     behindDashes: "app",
@@ -28,6 +43,7 @@ export const commands = [
   },
   {
     name: "assets",
+    group: "agent",
     summary: "Deploy releases of files that another program serves",
     usage: "--registry URL [flags]",
     behindDashes: null,
@@ -42,6 +58,7 @@ export const commands = [
   },
   {
     name: "container",
+    group: "agent",
     summary: "Deploy images as containers behind a TCP proxy without losing a connection",
     usage: "--registry URL [flags] [-- DOCKER-RUN-OPTION...]",
     behindDashes: "options",
@@ -63,34 +80,23 @@ export const commands = [
     about: "Asks the admin API of every agent on this host and lists their containers by name.",
     examples: ["dewy container list", "dewy container list --json"],
   },
-  {
-    name: "status",
-    summary: "Show what is deployed here, what is quarantined and why",
-    usage: "[--root DIR] [--json]",
-    behindDashes: null,
-    about:
-      "Reads the state under .dewy/, asks a running container agent for its replicas, and changes nothing. " +
-      "Works while the agent runs and while it does not.",
-    examples: ["dewy status --root /srv/myapp", "dewy status --json"],
-  },
-  {
-    name: "retry",
-    summary: "Lift the quarantine of failed releases so that they are tried again",
-    usage: "[--root DIR]",
-    behindDashes: null,
-    about:
-      "A release that keeps failing is set aside until something changes. This lets the agent try it again.",
-    examples: ["dewy retry --root /srv/myapp"],
-  },
+  ...operatorCommands,
+  ...configCommands,
 ] as const satisfies readonly CommandSpec[];
 
 export type CommandName = (typeof commands)[number]["name"];
 export const commandNames: readonly CommandName[] = commands.map((command) => command.name);
 
+const all: readonly CommandSpec[] = commands;
+
 export function commandSpec(name: CommandName): CommandSpec {
-  const spec = commands.find((command) => command.name === name);
+  const spec = all.find((command) => command.name === name);
   if (spec === undefined) throw new Error(`no command ${name}`);
   return spec;
+}
+
+export function commandsOf(group: CommandSpec["group"]): readonly CommandSpec[] {
+  return all.filter((command) => command.group === group);
 }
 
 export function isCommand(word: string): word is CommandName {
@@ -99,7 +105,7 @@ export function isCommand(word: string): word is CommandName {
 
 export const exitCodes: readonly (readonly [number, string])[] = [
   [0, "normal end"],
-  [1, "configuration: a flag, a variable, a lock or a port"],
+  [1, "configuration: a flag, a variable, a lock, a port, or what can't be done now"],
   [2, "network or registry"],
   [3, "files and disk"],
   [4, "the app, its archive or anything else"],

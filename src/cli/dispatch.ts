@@ -1,22 +1,40 @@
-import { resolve } from "node:path";
 import { type ArgsDef, type CommandDef, defineCommand, runCommand } from "citty";
 import { adminPorts } from "../admin/protocol.ts";
+import type { LiveSettings } from "../agent/live.ts";
 import type { AgentConfig } from "../config/config.ts";
-import { type CheckUrls, type Environment, loadConfig, type Settings } from "../config/load.ts";
+import type { CheckUrls, Environment, Settings } from "../config/load.ts";
 import { type Problem, problemOf } from "../config/problem.ts";
 import { wholeFrom } from "../config/values.ts";
 import { messageOf } from "../errors.ts";
+import { type LoadOptions, loadAgain, loadAgentConfig } from "./agent-config.ts";
 import { type CommandName, commandNames, commandSpec } from "./commands.ts";
+import { isConfigCommand, runConfigCommand } from "./config-commands.ts";
+import { type AgentCommand, fileVariables, isAgentCommand } from "./config-layers.ts";
+import { reloadSettings } from "./config-reload.ts";
 import type { FlagSpec } from "./flag-groups/spec.ts";
 import { flagsOf } from "./flags.ts";
+import { isOperatorCommand, type OperatorRequest, readOperatorRequest } from "./operator-request.ts";
 import type { Tokens } from "./tokens.ts";
+
+/** What an agent is started with, beside its configuration. */
+export interface AgentStart {
+  /** What dewy itself reads: the environment, and the file's variables where it has none. */
+  readonly env: Environment;
+  /** Those that come from the file. */
+  readonly variables: ReadonlyMap<string, string>;
+  /** About the file's secrets. */
+  readonly warnings: readonly string[];
+  /** The file read anew; null: there is none. */
+  readonly reload: (() => Promise<LiveSettings>) | null;
+}
 
 /** What the commands do; each gives the exit code. main.ts brings them, loading each only when it is called. */
 export interface CommandHandlers {
-  agent(config: AgentConfig): Promise<number>;
+  agent(config: AgentConfig, start: AgentStart): Promise<number>;
   listContainers(options: { readonly ports: readonly number[]; readonly json: boolean }): Promise<number>;
-  status(options: { readonly root: string; readonly json: boolean }): Promise<number>;
-  retry(options: { readonly root: string }): Promise<number>;
+  operator(request: OperatorRequest): Promise<number>;
+  completion(shell: string): Promise<number>;
+  print(text: string): void;
   /** Which schemes and parameters the URLs may have is for the drivers to say. */
   checkUrls: CheckUrls;
 }
@@ -30,37 +48,55 @@ interface Invocation {
   readonly handlers: CommandHandlers;
 }
 
-/** Builds citty's command tree from the table of flags and lets it parse, fill in defaults and run one command. */
+/** Reads what the command needs and runs it. */
 export async function dispatch(command: CommandName, invocation: Invocation): Promise<Outcome> {
+  if (isAgentCommand(command)) return runAgentCommand(command, invocation);
+  if (isConfigCommand(command))
+    return runConfigCommand(command, loadOptions(invocation), invocation.handlers.print);
+  return run(command, await settingsOf(command, invocation.tokens), invocation);
+}
+
+async function runAgentCommand(command: AgentCommand, invocation: Invocation): Promise<Outcome> {
+  const options = loadOptions(invocation);
+  const loaded = await loadAgentConfig(command, options);
+  if ("problems" in loaded) return { problems: loaded.problems };
+  const { config, layers } = loaded;
+  const load = () => loadAgain(layers, command, options);
+  const start: AgentStart = {
+    env: layers.env,
+    variables: fileVariables(layers),
+    warnings: layers.file?.warnings ?? [],
+    reload: layers.file === null ? null : () => reloadSettings(layers, load),
+  };
+  return { exitCode: await invocation.handlers.agent(config, start) };
+}
+
+function loadOptions({ tokens, env, handlers }: Invocation): LoadOptions {
+  return { tokens, env, checkUrls: handlers.checkUrls, settingsOf };
+}
+
+/** Builds citty's command tree from the table of flags and lets it parse and fill in defaults. */
+async function settingsOf(command: CommandName, tokens: Tokens): Promise<Settings> {
   // citty gives back neither a subcommand's result nor hands data down to it.
-  let outcome: Outcome = { problems: [] };
+  let settings: Settings = {};
   const subcommand = (name: CommandName): CommandDef =>
     defineCommand({
       meta: { name, description: commandSpec(name).summary },
       args: cittyArgs(name),
       run: async ({ args }) => {
-        outcome = await run(name, settingsFrom(name, args, invocation.tokens), invocation);
+        settings = settingsFrom(name, args, tokens);
       },
     });
   const tree = defineCommand({
     meta: { name: "dewy" },
     subCommands: Object.fromEntries(commandNames.map((name) => [name, () => subcommand(name)])),
   });
-  await runCommand(tree, { rawArgs: [...plainArguments(command, invocation.tokens)] });
-  return outcome;
+  await runCommand(tree, { rawArgs: [...plainArguments(command, tokens)] });
+  return settings;
 }
 
 async function run(command: CommandName, settings: Settings, invocation: Invocation): Promise<Outcome> {
-  const { tokens, env, handlers } = invocation;
-  if (command === "server" || command === "assets" || command === "container") {
-    const loaded = await loadConfig(command, settings, env, handlers.checkUrls);
-    const problems = [
-      ...tokens.problems,
-      ...("problems" in loaded ? worthSaying(loaded.problems, tokens) : []),
-    ];
-    if ("problems" in loaded || problems.length > 0) return { problems };
-    return { exitCode: await handlers.agent(loaded.config) };
-  }
+  const { tokens, handlers } = invocation;
   if (tokens.problems.length > 0) return { problems: tokens.problems };
   const json = settings["json"] === true;
   if (command === "container list") {
@@ -68,9 +104,11 @@ async function run(command: CommandName, settings: Settings, invocation: Invocat
     if (typeof port !== "number") return { problems: [port] };
     return { exitCode: await handlers.listContainers({ ports: adminPorts(port), json }) };
   }
-  const root = resolve(String(settings["root"]));
-  if (command === "retry") return { exitCode: await handlers.retry({ root }) };
-  return { exitCode: await handlers.status({ root, json }) };
+  if (isOperatorCommand(command)) {
+    const read = readOperatorRequest(command, settings, tokens, new Date());
+    return "problems" in read ? read : { exitCode: await handlers.operator(read.request) };
+  }
+  return { exitCode: await handlers.completion(tokens.argument ?? "") };
 }
 
 function readAdminPort(text: string): number | Problem {
@@ -81,28 +119,9 @@ function readAdminPort(text: string): number | Problem {
   }
 }
 
-/** A flag written without its value was reported as such; an app command may be what an unknown flag swallowed. */
-function worthSaying(problems: readonly Problem[], tokens: Tokens): Problem[] {
-  return problems
-    .filter(({ about }) => {
-      if (about === "appCommand") return !tokens.guessing;
-      return about === undefined || tokens.values.get(about)?.length !== 0;
-    })
-    .map((problem) => withPlace(problem, tokens));
-}
-
-/** Somebody may have written the missing flag behind the app's command, where it is the app's. */
-function withPlace(problem: Problem, tokens: Tokens): Problem {
-  const written = `--${problem.about}`;
-  const behind = tokens.behind.some((token) => token === written || token.startsWith(`${written}=`));
-  if (!behind || tokens.values.has(problem.about ?? "")) return problem;
-  const place = tokens.command === "container" ? "--" : `the app's command ${tokens.behind[0]}`;
-  return { ...problem, hint: `write it before ${place}` };
-}
-
-/** `--help` and `--version` are answered before citty is loaded. */
+/** `--help` and `--version` are answered before citty is loaded, `--config` before the settings are known. */
 function runFlags(command: CommandName): readonly FlagSpec[] {
-  return flagsOf(command).filter((flag) => flag.name !== "help" && flag.name !== "version");
+  return flagsOf(command).filter((flag) => !["help", "version", "config"].includes(flag.name));
 }
 
 /** citty reads `--no-x` as `x` being false, so that is what such a switch is called there. */

@@ -1,10 +1,19 @@
-import { type CommandName, commandSpec, commands, exitCodes } from "./commands.ts";
+import {
+  type CommandName,
+  type CommandSpec,
+  commandSpec,
+  commands,
+  commandsOf,
+  exitCodes,
+} from "./commands.ts";
 import type { FlagSpec } from "./flag-groups/spec.ts";
 import { flags, flagsOf } from "./flags.ts";
 import { environment } from "./variables.ts";
 
 const widest = 100;
 const narrowest = 60;
+/** What operators reach for when something is wrong. */
+const night = [commandSpec("status"), commandSpec("rollback"), commandSpec("hold")];
 type Row = readonly [left: string, right: string];
 
 /** `dewy --help`. */
@@ -13,23 +22,40 @@ export function overview(columns: number | undefined): string {
     wrap("dewy watches a registry and puts each new release in place without losing a request.", width).join(
       "\n",
     ),
-    section(
-      "Usage",
-      commands.map((command) => `dewy ${command.name} ${command.usage}`),
-    ),
-    section("Commands", table([...commands.map((command): Row => [command.name, command.summary])], width)),
+    section("Usage", [
+      "dewy server|assets|container --registry URL [flags] [-- ...]",
+      "dewy COMMAND [flags]",
+      "dewy help COMMAND",
+    ]),
+    ...commandSections(width),
     section(
       "Flags of every command",
       table(flags.filter((flag) => flag.group === "General").map(flagRow), width),
     ),
     section(
       "Examples",
-      commands.flatMap((command) => command.examples.slice(0, 1)),
+      [...commandsOf("agent"), ...night].flatMap((command) => command.examples.slice(0, 1)),
     ),
     environmentSection(environment, width),
     exitCodeSection(width),
     "`dewy help server` explains the flags of a command.",
   ]);
+}
+
+/** Those that run an agent, those that ask one, and the rest. */
+function commandSections(width: number): string[] {
+  const left = Math.max(...commands.map(({ name }) => name.length));
+  const rows = (group: CommandSpec["group"]) =>
+    table(
+      commandsOf(group).map((command): Row => [command.name, command.summary]),
+      width,
+      left,
+    );
+  return [
+    section("Commands that run an agent", rows("agent")),
+    section("Commands for an agent that runs or has run", rows("operator")),
+    section("Other commands", rows(undefined)),
+  ];
 }
 
 /** `dewy server --help`. */

@@ -9,8 +9,12 @@ export interface Layout {
   readonly history: string;
   readonly lock: string;
   readonly supervisor: string;
+  /** The processes behind the proxy. */
+  readonly replicas: string;
   /** Where the admin API listens. */
   readonly admin: string;
+  /** What the last agent watched. */
+  readonly agent: string;
   readonly retryRequest: string;
   readonly tmp: string;
   /** What people are still to be told. */
@@ -27,7 +31,9 @@ export function layoutOf(root: string): Layout {
     history: join(own, "history.jsonl"),
     lock: join(own, "lock"),
     supervisor: join(own, "supervisor.json"),
+    replicas: join(own, "replicas.json"),
     admin: join(own, "admin.json"),
+    agent: join(own, "agent.json"),
     retryRequest: join(own, "retry"),
     tmp: join(own, "tmp"),
     outbox: join(own, "outbox"),

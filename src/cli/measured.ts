@@ -117,6 +117,7 @@ class CountedHistory extends History {
     ];
   }
 
+  /** To have gone back is to have failed, only later. */
   #count({ result, durationMs }: DeployRecord): void {
     if (result === "deployed") {
       this.#deployed += 1;

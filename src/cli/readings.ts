@@ -1,7 +1,7 @@
 import type { State } from "../agent/state.ts";
-import type { ReplicaSet } from "../container/replicas/replica-set.ts";
-import type { ReplicaStatus } from "../container/replicas/status.ts";
 import type { PortStats, ProxyErrorKind, ProxyStats } from "../proxy/observer.ts";
+import type { ReplicaSet } from "../replicas/replica-set.ts";
+import type { ReplicaStatus } from "../replicas/status.ts";
 import type { Supervisor, SupervisorState } from "../supervisor/supervisor.ts";
 import type { Reading } from "../telemetry/metrics.ts";
 
@@ -21,8 +21,14 @@ const supervisorStates: readonly SupervisorState["kind"][] = [
   "backoff",
 ];
 
-export function supervisorReadings({ state, restarts }: Pick<Supervisor, "state" | "restarts">): Reading[] {
+export function supervisorReadings({
+  state,
+  restarts,
+  checks,
+}: Pick<Supervisor, "state" | "restarts" | "checks">): Reading[] {
   return [
+    { name: "dewy.healthchecks.total", labels: {}, value: checks.checks },
+    { name: "dewy.healthchecks.failures.total", labels: {}, value: checks.failures },
     ...supervisorStates.map(
       (kind): Reading => ({
         name: "dewy.supervisor.state",
@@ -91,7 +97,7 @@ export function containerReadings({ app, desired, replicas, tally }: AppContaine
     { name: "dewy.container.replicas", labels: { app }, value: running },
     { name: "dewy.container.desired_replicas", labels: { app }, value: desired },
     ...replicas.flatMap((replica) => readingsOf(app, replica)),
-    ...endings.flatMap(({ container, replica, exitCode, oomKilled }): Reading[] => {
+    ...endings.flatMap(({ name: container, replica, exitCode, oomKilled }): Reading[] => {
       const labels = { app, container, replica: `${replica}` };
       return [
         { name: "dewy.container.last_terminated.exit_code", labels, value: exitCode },

@@ -3,11 +3,14 @@ import { dirname } from "node:path";
 import { Agent, type AgentDeps } from "../agent/agent.ts";
 import type { Announcer } from "../agent/announce.ts";
 import type { DeployStep } from "../agent/deploy.ts";
+import { isSoaking, usualCrashLoop } from "../agent/going-back.ts";
 import { History } from "../agent/history.ts";
+import { Live, type LiveSettings } from "../agent/live.ts";
 import { acquireLock } from "../agent/lock.ts";
 import { phaseOf } from "../agent/pace.ts";
 import { StateFile } from "../agent/state.ts";
 import type { AgentConfig } from "../config/config.ts";
+import { RecentRecords } from "../control/recent.ts";
 import type { DriverDeps } from "../drivers/driver.ts";
 import { toDewyError } from "../errors.ts";
 import { records } from "../events.ts";
@@ -23,14 +26,25 @@ import { removePartials } from "../util/partial.ts";
 import { systemClock } from "../util/time.ts";
 import { build } from "../version.ts";
 import { openAnnouncer } from "./announcer.ts";
+import { AppFailures } from "./app-failures.ts";
+import { openControl } from "./control.ts";
 import { prepareLayout } from "./layout.ts";
+import { liveSettings } from "./live-settings.ts";
 import { measureAgent } from "./measured.ts";
 import type { AgentParts } from "./parts.ts";
 import { AgentSignals, restartPeriodically } from "./signals.ts";
 import { openTelemetry } from "./telemetry.ts";
+import { userOf } from "./user.ts";
 
 export interface RunOptions {
+  /** As dewy was given it; the app and the hooks get it so. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** What dewy itself reads, with the configuration file's variables; left out: the same. */
+  readonly ownEnv?: Readonly<Record<string, string | undefined>>;
+  /** About the configuration. */
+  readonly warnings?: readonly string[];
+  /** The configuration file read anew; null: there is none. */
+  readonly reload?: (() => Promise<LiveSettings>) | null;
   readonly stderr: (text: string) => void;
   readonly onStep?: (step: DeployStep | OutboxStep | SenderStep) => void;
 }
@@ -43,13 +57,22 @@ export async function runAgent(config: AgentConfig, options: RunOptions): Promis
   const write = (record: string) => {
     if (isWritable(2, logPatienceMs)) options.stderr(record);
   };
-  const log = createLog({ ...config.log, write });
+  const recent = new RecentRecords();
+  const live = new Live(liveSettings(config));
+  const level = () => live.settings.logLevel;
+  const log = createLog({ ...config.log, level, write, keep: recent.keep });
   using stop = new AgentSignals();
   log.info(records.started, { ...build });
+  for (const warning of options.warnings ?? []) {
+    log.warn("A secret is open to others", { reason: warning, hint: "chmod 600 it" });
+  }
   await using open = new AsyncDisposableStack();
   try {
-    const deps = await openAgent(config, options, log, open, stop);
+    const failures = new AppFailures();
+    const deps = await openAgent(config, options, { log, live, open, failures }, stop);
     const agent = new Agent(deps);
+    failures.agent = agent;
+    await openControl({ operations: agent, recent, config, setup: deps.delivery.setup }, { ...deps, open });
     stop.restarts(deps.delivery, deps.announcer, log);
     if (config.command === "server" && config.autoRestartMs !== null) {
       void restartPeriodically(deps.delivery, config.autoRestartMs, deps, stop);
@@ -88,12 +111,12 @@ async function forever(agent: Agent, announcer: Announcer, config: AgentConfig, 
 async function openAgent(
   config: AgentConfig,
   options: RunOptions,
-  log: Log,
-  open: AsyncDisposableStack,
+  { log, live, open, failures }: { log: Log; live: Live; open: AsyncDisposableStack; failures: AppFailures },
   c: AgentSignals,
 ): Promise<AgentDeps> {
-  const { env } = options;
+  const { env, ownEnv = env } = options;
   const clock = systemClock;
+  const user = userOf(config);
   const layout = prepareLayout(config.root);
   await removePartials(dirname(layout.state));
   open.use(
@@ -103,10 +126,10 @@ async function openAgent(
     ),
   );
   // Closed last: what the end was like is measured, too.
-  const telemetry = await openTelemetry(config, { env, layout, clock, log, hurry: c.hurry, open });
-  const http = new HttpClient({ clock, log, userAgent: `dewy/${build.version}`, env });
+  const telemetry = await openTelemetry(config, { env: ownEnv, layout, clock, log, hurry: c.hurry, open });
+  const http = new HttpClient({ clock, log, userAgent: `dewy/${build.version}`, env: ownEnv });
   const { governor } = http;
-  const drivers: DriverDeps = { platform: thisPlatform(), http, governor, clock, log, env };
+  const drivers: DriverDeps = { platform: thisPlatform(), http, governor, clock, log, env: ownEnv };
   const { file: state, fresh } = StateFile.open(layout.state, log);
   const onStep = options.onStep ?? (() => undefined);
   const announcer = await openAnnouncer(config, { drivers, layout, onStep, open, hurry: c.hurry });
@@ -116,15 +139,18 @@ async function openAgent(
     drivers,
     layout,
     env,
+    user,
     announcer,
     clock,
     log,
     hurry,
     currentTag,
+    appFailed: (failure) => failures.tell(failure),
+    soaking: () => isSoaking(state.state, clock.now()),
     open,
     telemetry,
   };
-  const { registry, delivery } = await openDelivery(config, parts, c);
+  const { registry, delivery, order } = await openDelivery(config, parts, c);
   const { command } = config;
   const history = new History(layout.history);
   return {
@@ -135,7 +161,11 @@ async function openAgent(
     announcer,
     clock,
     log,
-    intervalMs: config.intervalMs,
+    live,
+    order,
+    version: build.version,
+    crashLoop: usualCrashLoop,
+    reload: options.reload ?? null,
     phase: phaseOf(hostname(), layout.root),
     // Images have no place beside them for a report.
     report: config.command !== "container" && config.report,
@@ -145,7 +175,7 @@ async function openAgent(
       root: layout.root,
       host: hostname(),
       env,
-      hooks: config.hooks,
+      user,
       hasPort: config.command === "server" && config.ports.length > 0,
     },
     onStep,

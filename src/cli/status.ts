@@ -1,71 +1,119 @@
-import { existsSync, realpathSync } from "node:fs";
-import { type AgentReport, askAgent } from "../admin/client.ts";
-import type { WireContainer } from "../admin/protocol.ts";
-import { readAdminRecord } from "../admin/record.ts";
+import { existsSync } from "node:fs";
 import { isLocked, lockHolder } from "../agent/lock.ts";
+import type { AgentView } from "../agent/operations.ts";
 import { readState, type State } from "../agent/state.ts";
+import { ask } from "../control/client.ts";
 import { DewyError, messageOf, toDewyError } from "../errors.ts";
 import { RecordFile } from "../supervisor/record.ts";
 import type { Call } from "../util/async.ts";
 import type { Layout } from "./layout.ts";
+import { type LiveReplicas, readReplicas } from "./status-replicas.ts";
 
-/** What `dewy status` knows; with `--json` it is printed as it is. */
-export interface Status extends LiveStatus {
+/**
+ * `well`: an agent runs and its app does not lie down; `down`: the app does; `silent`: the agent runs and does not
+ * answer; `no-agent`: none runs.
+ */
+export type Health = "well" | "down" | "silent" | "no-agent";
+
+/**
+ * What `dewy status` knows; `--json` prints it as it is. Fields stay; new ones may come. Times are ISO 8601.
+ * What only a running agent knows is null where none answers.
+ */
+export interface Status extends LiveReplicas {
   readonly root: string;
+  readonly health: Health;
   /** Who holds the directory; null: no agent runs. */
   readonly agent: string | null;
+  /** Why the running agent did not answer; null: it did, or none runs. */
+  readonly problem: string | null;
+  readonly command: AgentView["command"] | null;
+  /** Of the agent. */
+  readonly version: string | null;
+  readonly startedAt: string | null;
+  readonly app: AgentView["app"] | null;
   readonly current: State["current"];
   readonly previous: State["previous"];
+  readonly lastPoll: AgentView["lastPoll"];
+  readonly nextPollAt: string | null;
+  readonly busy: AgentView["busy"];
+  readonly hold: AgentView["hold"];
+  readonly waiting: AgentView["waiting"];
+  readonly soakUntil: string | null;
+  readonly quarantine: AgentView["quarantine"];
+  readonly failure: AgentView["failure"];
+  readonly lastError: AgentView["lastError"];
   readonly processes: readonly {
     readonly pid: number | null;
     readonly generation: number;
     readonly release: string | null;
   }[];
-  readonly quarantine: State["quarantine"];
-  readonly failure: State["failure"];
 }
 
-/** What the running agent says of itself. */
-export interface LiveStatus {
-  /** null: no agent runs, or it is none that could be asked. `problem`: why it said nothing; null: it answered. */
-  readonly admin: { readonly port: number | null; readonly problem: string | null } | null;
-  /** null: not container mode, or not known. */
-  readonly replicas: { readonly wanted: number; readonly serving: number } | null;
-  readonly containers: readonly ListedReplica[];
-  /** What keeps the app from being as the operator wants it; null: nothing that is known. */
-  readonly trouble: string | null;
-}
-
-export type ListedReplica = Pick<
-  WireContainer,
-  "id" | "name" | "version" | "state" | "seen" | "connections"
-> & {
-  /** Of the first proxied port, `127.0.0.1:49152`; null: it has none. */
-  readonly address: string | null;
-};
-
-const nothing = { replicas: null, containers: [], trouble: null } as const;
-
+/** Looks at the disk where no agent answers; one that hangs is part of the answer. Rejects when `c` aborts. */
 export async function readStatus(layout: Layout, c: Call): Promise<Status> {
-  const state = existsSync(layout.state) ? read(layout.state) : null;
   const running = isLocked(layout.lock);
-  const record = running ? new RecordFile(layout.supervisor).read() : null;
   const agent = running ? lockHolder(layout.lock) : null;
-  const live = agent === null ? { admin: null, ...nothing } : await liveStatus(layout, agent, c);
+  const { view, problem } = running ? await askView(layout, c) : { view: null, problem: null };
+  const record = running ? new RecordFile(layout.supervisor).read() : null;
+  const recorded = view ?? recordedView(layout);
   return {
     root: layout.root,
+    health: healthOf(running, view),
     agent,
-    current: state?.current ?? null,
-    previous: state?.previous ?? null,
+    problem,
+    command: view?.command ?? null,
+    version: view?.version ?? null,
+    startedAt: view?.startedAt ?? null,
+    app: view?.app ?? null,
+    lastPoll: view?.lastPoll ?? null,
+    nextPollAt: view?.nextPollAt ?? null,
+    busy: view?.busy ?? null,
+    waiting: view?.waiting ?? null,
+    lastError: view?.lastError ?? null,
+    ...recorded,
     processes: (record?.generations ?? []).map(({ pid, number, release }) => ({
       pid,
       generation: number,
       release,
     })),
+    ...(await readReplicas(layout, agent, c)),
+  };
+}
+
+export function exitCodeOf(health: Health): number {
+  return health === "well" ? 0 : 4;
+}
+
+function healthOf(running: boolean, view: AgentView | null): Health {
+  if (!running) return "no-agent";
+  if (view === null) return "silent";
+  return view.app.kind === "down" ? "down" : "well";
+}
+
+async function askView(
+  { root }: Layout,
+  c: Call,
+): Promise<{ view: AgentView | null; problem: string | null }> {
+  try {
+    return { view: await ask(root, { kind: "view" }, { patienceMs: 5_000 }, c), problem: null };
+  } catch (error) {
+    c.signal.throwIfAborted();
+    const isMute = error instanceof DewyError && error.code === "no-agent";
+    return { view: null, problem: isMute ? "it has no control socket; its log says why" : messageOf(error) };
+  }
+}
+
+/** What a view and the state on disk both tell. */
+function recordedView(layout: Layout) {
+  const state = existsSync(layout.state) ? read(layout.state) : null;
+  return {
+    current: state?.current ?? null,
+    previous: state?.previous ?? null,
+    hold: state?.hold ?? null,
+    soakUntil: state?.soak?.until ?? null,
     quarantine: state?.quarantine ?? [],
     failure: state?.failure ?? null,
-    ...live,
-  };
+  } satisfies Partial<AgentView>;
 }
 
 function read(path: string): State {
@@ -74,50 +122,4 @@ function read(path: string): State {
   } catch (error) {
     throw toDewyError(error, `read ${path}`);
   }
-}
-
-/** Never fails: an agent that can't be asked is part of the answer. */
-async function liveStatus(layout: Layout, agent: string, c: Call): Promise<LiveStatus> {
-  let port: number | null = null;
-  try {
-    const record = readAdminRecord(layout.admin);
-    if (record === null) return { admin: unasked(agent), ...nothing };
-    port = record.port;
-    const report = await askAgent(port, c);
-    requireSameAgent(report, record.pid, layout);
-    return { admin: { port, problem: null }, ...summaryOf(report) };
-  } catch (error) {
-    c.signal.throwIfAborted();
-    return { admin: { port, problem: messageOf(error) }, ...nothing };
-  }
-}
-
-/** The other kinds have no admin API to miss. */
-function unasked(agent: string): LiveStatus["admin"] {
-  const isContainer = agent.includes(", dewy container,");
-  return isContainer ? { port: null, problem: "the agent has no admin API; its log says why" } : null;
-}
-
-/** The record may be that of an agent that was killed, and the port another agent's by now. */
-function requireSameAgent({ status }: AgentReport, pid: number, layout: Layout): void {
-  if (status.pid === pid && status.root === realpathSync(layout.root)) return;
-  throw new DewyError("bad-answer", `what answers is another agent, of ${status.root}`);
-}
-
-function summaryOf({ status, containers }: AgentReport): Omit<LiveStatus, "admin"> {
-  const wanted = status.desired_replicas;
-  const serving = containers.filter(({ state }) => state === "serving").length;
-  return {
-    replicas: wanted === null ? null : { wanted, serving },
-    containers: containers.map(({ id, name, version, state, seen, connections, ip_port }) => ({
-      id,
-      name,
-      version,
-      state,
-      address: ip_port === "" ? null : ip_port,
-      connections,
-      seen,
-    })),
-    trouble: status.trouble,
-  };
 }

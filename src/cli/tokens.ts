@@ -1,8 +1,8 @@
 import type { Problem } from "../config/problem.ts";
-import { nearest } from "../util/suggest.ts";
-import { type CommandName, commandNames, commandSpec, isCommand } from "./commands.ts";
+import { type CommandName, commandSpec, isCommand } from "./commands.ts";
 import type { FlagOwner, FlagSpec } from "./flag-groups/spec.ts";
-import { flagByName, flagByShort, flags, flagsOf, ownersOf } from "./flags.ts";
+import { flagByName, flagByShort, ownersOf, takesFlag } from "./flags.ts";
+import { closestFlag, commandHint, isFlagLike, unknownFlagHint } from "./hints.ts";
 
 /** The raw arguments, read once and checked against the table of flags. */
 export interface Tokens {
@@ -13,6 +13,8 @@ export interface Tokens {
   readonly values: ReadonlyMap<string, readonly string[]>;
   /** After an unknown flag nobody knows whether the next word was its value or the first of the app's command. */
   readonly guessing: boolean;
+  /** The word that the command takes; null: it takes none, or none is given. */
+  readonly argument: string | null;
   /** The app's command, or the options of docker run. */
   readonly behind: readonly string[];
   readonly problems: readonly Problem[];
@@ -31,9 +33,12 @@ class Reader {
   readonly #values = new Map<string, string[]>();
   readonly #problems: Problem[] = [];
   readonly #behind: string[] = [];
+  /** Of flags that were written as a letter before the command. */
+  readonly #letters = new Map<string, string>();
   /** Words behind `dewy help`; null unless that was asked. */
   #topics: string[] | null = null;
   #command: CommandName | null = null;
+  #argument: string | null = null;
   #unknownCommand = false;
   #guessing = false;
   #at = 0;
@@ -59,6 +64,7 @@ class Reader {
       request,
       values: this.#values,
       guessing: this.#guessing,
+      argument: this.#argument,
       behind: this.#behind,
       problems: this.#problems,
     };
@@ -77,7 +83,7 @@ class Reader {
     const both = `${word} ${next}`;
     if (isCommand(both)) this.#command = both;
     else if (isCommand(word)) this.#command = word;
-    else this.#problem(`there is no help on "${word}"`, meant(word, commandNames));
+    else this.#problem(`there is no help on "${word}"`, commandHint(word));
   }
 
   #problem(message: string, hint?: string): void {
@@ -96,11 +102,14 @@ class Reader {
   #short(text: string): void {
     const letter = text[0] ?? "";
     const word = text.split("=", 1)[0] ?? "";
-    const flag = flagByShort(letter);
+    const flag = flagByShort(letter, this.#command);
     const looksLong = word.length > 1 && flagByName(word) !== undefined;
     const bundled = flag?.value === null && text.length > 1 && text[1] !== "=";
     if (flag === undefined || looksLong || bundled) this.#unknown(`-${word}`, word, text.includes("="));
-    else this.#flag(flag, `-${letter}`, text.length === 1 ? null : text.slice(1).replace(/^=/, ""));
+    else {
+      if (this.#command === null) this.#letters.set(flag.name, letter);
+      this.#flag(flag, `-${letter}`, text.length === 1 ? null : text.slice(1).replace(/^=/, ""));
+    }
   }
 
   #flag(flag: FlagSpec, written: string, attached: string | null): void {
@@ -142,25 +151,13 @@ class Reader {
   }
 
   #unknown(written: string, name: string, hasValue: boolean): void {
-    const close = this.#closest(name);
-    this.#problem(`unknown flag ${written}`, unknownHint(written, name, close));
+    const close = closestFlag(name, this.#command);
+    this.#problem(`unknown flag ${written}`, unknownFlagHint(written, name, close));
     this.#guessing = true;
     const next = this.#argv[this.#at] ?? "";
     const isSwitch = close !== null && flagByName(close)?.value === null;
     const beginsCommand = this.#command === null && (isCommand(next) || next === "help");
     if (!hasValue && !isSwitch && !beginsCommand) this.#nextWord();
-  }
-
-  /** Flags of this command before those of others. */
-  #closest(name: string): string | null {
-    const own = this.#command === null ? [] : flagsOf(this.#command).map((flag) => flag.name);
-    return (
-      nearest(name, own) ??
-      nearest(
-        name,
-        flags.map((flag) => flag.name),
-      )
-    );
   }
 
   #word(token: string): void {
@@ -169,11 +166,15 @@ class Reader {
     else if (isCommand(`${this.#command} ${token}`)) this.#commandWord(`${this.#command} ${token}`);
     else if (commandSpec(this.#command).behindDashes === "app") {
       this.#rest(this.#argv.slice(this.#at - 1));
+    } else if (commandSpec(this.#command).argument !== undefined && this.#argument === null) {
+      this.#argument = token;
     } else this.#problem(`unexpected "${token}"`, this.#wordHint(this.#command));
   }
 
   #wordHint(command: CommandName): string {
-    return commandSpec(command).behindDashes === "options"
+    const { behindDashes, argument } = commandSpec(command);
+    if (argument !== undefined) return `dewy ${command} takes one ${argument.name}`;
+    return behindDashes === "options"
       ? "the image comes from --registry, its command is --cmd, and options of docker run stand behind --"
       : `dewy ${command} takes flags only`;
   }
@@ -181,9 +182,11 @@ class Reader {
   #commandWord(token: string): void {
     if (token === "help") this.#topics = [];
     else if (isCommand(token)) this.#command = token;
+    else if (isCommand(`${token} ${this.#argv[this.#at]}`))
+      this.#commandWord(`${token} ${this.#argv[this.#at++]}`);
     else if (!this.#unknownCommand) {
       this.#unknownCommand = true;
-      this.#problem(`unknown command "${token}"`, meant(token, commandNames));
+      this.#problem(`unknown command "${token}"`, commandHint(token));
     }
   }
 
@@ -196,36 +199,46 @@ class Reader {
   #checkFlags(): void {
     const owner: FlagOwner | null = this.#command ?? (this.#request() === "version" ? "version" : null);
     if (owner === null) return;
+    this.#readLetters(owner);
     for (const name of this.#values.keys()) {
       const owners = ownersOf(name);
-      if (owners.includes(owner)) continue;
+      if (takesFlag(owner, name)) continue;
       const where = owners.filter((other) => other !== "version").join(" and ");
       const place = owner === "version" ? "does not go with --version" : `is no flag of ${owner}`;
       this.#problem(`--${name} ${place}`, `it belongs to ${where}`);
     }
   }
 
+  /** A letter before the command was taken for whichever flag has it. */
+  #readLetters(owner: FlagOwner): void {
+    for (const [name, values] of this.#values) {
+      const letter = this.#letters.get(name);
+      const meant = letter === undefined ? undefined : flagByShort(letter, owner);
+      if (meant === undefined || meant.name === name || ownersOf(name).includes(owner)) continue;
+      this.#values.delete(name);
+      this.#values.set(meant.name, [...(this.#values.get(meant.name) ?? []), ...values]);
+    }
+  }
+
+  #checkArgument(command: CommandName): void {
+    const { argument } = commandSpec(command);
+    if (argument === undefined) return;
+    const { name, required, words } = argument;
+    const given = this.#argument;
+    if (given === null) {
+      if (required)
+        this.#problem(`dewy ${command} needs a ${name}`, `write dewy ${command} ${words?.join("|") ?? name}`);
+    } else if (words !== undefined && !words.includes(given)) {
+      this.#problem(`"${given}" is no ${name} that is known`, `write ${words.join(", ")}`);
+    }
+  }
+
   #checkCommand(): void {
+    if (this.#command !== null) this.#checkArgument(this.#command);
     if (this.#command === null) {
-      if (!this.#unknownCommand) this.#problem("no command is given", meant("", commandNames));
+      if (!this.#unknownCommand) this.#problem("no command is given", commandHint(""));
     } else if (commandSpec(this.#command).behindDashes === null && this.#behind.length > 0) {
       this.#problem(`${this.#command} runs no app`, "remove what stands behind --, or use dewy server");
     }
   }
-}
-
-function isFlagLike(token: string): boolean {
-  return token.length > 1 && token.startsWith("-");
-}
-
-function meant(word: string, known: readonly string[]): string {
-  const close = nearest(word, known);
-  return close === null ? `write dewy ${known.join("|")}; see dewy help` : `did you mean ${close}?`;
-}
-
-function unknownHint(written: string, name: string, close: string | null): string {
-  if (!written.startsWith("--") && flagByName(name) !== undefined) return `write --${name}`;
-  const positive = name.startsWith("no-") ? flagByName(name.slice(3)) : undefined;
-  if (positive !== undefined) return `--${positive.name} has no opposite: leave it out`;
-  return close === null ? "see dewy help" : `did you mean --${close}?`;
 }

@@ -3,8 +3,12 @@ import * as v from "valibot";
 import type { ListenSpec } from "../supervisor/listen-spec.ts";
 import { parseSize } from "../util/sizes.ts";
 import { type CommonConfig, commonEntries, toCommon } from "./common.ts";
+import { type AppHealth, appHealthEntries, toAppHealth } from "./health.ts";
+import { type LinkSpec, parseLinks } from "./links.ts";
 import { parsePorts } from "./ports.ts";
+import { type ReplicatedConfig, replicatedEntries, toReplicated } from "./replicated.ts";
 import { asIs, text, texts } from "./schema.ts";
+import { parseAccount, parseUser, toUser, type UserSpec } from "./user.ts";
 import { durationFrom, parseBoolean, wholeFrom } from "./values.ts";
 
 /** What `server` and `assets` have in common. */
@@ -14,6 +18,10 @@ interface ArchiveConfig extends CommonConfig {
   readonly maxArtifactBytes: number;
   /** null: the usual one. It listens only with telemetry. */
   readonly adminPort: number | null;
+  /** What each release has of what outlives it. */
+  readonly links: readonly LinkSpec[];
+  /** Whom the app and the hooks run as; null: as the agent. */
+  readonly user: UserSpec | null;
 }
 
 export interface AssetsConfig extends ArchiveConfig {
@@ -27,6 +35,14 @@ export interface ServerConfig extends ArchiveConfig {
   readonly appCommand: readonly string[];
   readonly stopTimeoutMs: number;
   readonly minUptimeMs: number;
+  /** null: staying up is enough. */
+  readonly health: AppHealth | null;
+  /** Behind the agent's own proxy; null: the app takes the sockets over. */
+  readonly replicated: ReplicatedConfig | null;
+  /** On private sockets first. */
+  readonly rehearse: boolean;
+  /** How long a new version is on probation; 0: it is not. */
+  readonly soakMs: number;
   /** KILL_OLD_DELAY. */
   readonly killOldDelayMs: number;
   /** AUTO_RESTART_INTERVAL where ENABLE_AUTO_RESTART is on. */
@@ -41,6 +57,12 @@ const archiveEntries = {
   "no-report": v.boolean(),
   "max-artifact-size": text(parseSize),
   "admin-port": v.optional(text(wholeFrom(1, 65_535))),
+  link: texts((values) => {
+    const { specs, problems } = parseLinks(values);
+    return { value: specs, problems };
+  }),
+  user: v.optional(text(parseUser)),
+  group: v.optional(text(parseAccount)),
 };
 
 const serverEntries = {
@@ -51,6 +73,8 @@ const serverEntries = {
   }),
   "stop-timeout": text(durationFrom(0)),
   "min-uptime": text(durationFrom(0)),
+  ...appHealthEntries,
+  ...replicatedEntries,
   appCommand: v.array(v.string()),
   KILL_OLD_DELAY: v.optional(text(durationFrom(0))),
   ENABLE_AUTO_RESTART: v.optional(text(parseBoolean)),
@@ -78,6 +102,8 @@ function toArchive(input: v.InferOutput<typeof assets>): ArchiveConfig {
     report: !input["no-report"],
     maxArtifactBytes: input["max-artifact-size"],
     adminPort: input["admin-port"] ?? null,
+    links: input.link,
+    user: toUser(input.user, input.group),
   };
 }
 
@@ -88,6 +114,10 @@ function toServer(input: v.InferOutput<typeof server>): Omit<ServerConfig, "comm
     appCommand: input.appCommand,
     stopTimeoutMs: input["stop-timeout"],
     minUptimeMs: input["min-uptime"],
+    health: toAppHealth(input),
+    replicated: toReplicated(input, input.port),
+    rehearse: input.rehearse,
+    soakMs: input.soak ?? 0,
     // Both defaults are server-starter's.
     killOldDelayMs: input.KILL_OLD_DELAY ?? (autoRestart ? 5000 : 0),
     autoRestartMs: autoRestart ? (input.AUTO_RESTART_INTERVAL ?? 360_000) : null,

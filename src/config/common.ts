@@ -1,6 +1,8 @@
 import { resolve } from "node:path";
 import * as v from "valibot";
 import { type LogFormat, type LogLevel, logLevels } from "../log.ts";
+import type { Rules } from "../schedule/evaluate.ts";
+import { scheduleEntries, toSchedule } from "./schedule.ts";
 import { asIs, choice, text } from "./schema.ts";
 import { parseOtlpAddress, type TelemetryConfig, toTelemetry } from "./telemetry.ts";
 import { parseUrl } from "./urls.ts";
@@ -18,6 +20,8 @@ export interface CommonConfig {
   readonly slot: string | null;
   /** A CalVer format; null: SemVer. */
   readonly calver: string | null;
+  /** When deploys may happen. */
+  readonly schedule: Rules;
   readonly hooks: {
     readonly before: string | null;
     readonly after: string | null;
@@ -41,6 +45,7 @@ export const commonEntries = {
   keep: text(wholeFrom(1)),
   slot: v.optional(text(parseSlot)),
   calver: v.optional(text(parseCalver)),
+  ...scheduleEntries,
   "before-deploy-hook": v.optional(text(asIs)),
   "after-deploy-hook": v.optional(text(asIs)),
   "hook-failure": choice(["continue", "abort"]),
@@ -65,6 +70,7 @@ export function toCommon(input: v.InferOutput<typeof common>): CommonConfig {
     keep: input.keep,
     slot: input.slot ?? null,
     calver: input.calver ?? null,
+    schedule: toSchedule(input),
     hooks: {
       before: input["before-deploy-hook"] ?? null,
       after: input["after-deploy-hook"] ?? null,

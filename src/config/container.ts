@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { parseRunOptions, type RunOptions } from "../container/run-options/parse.ts";
 import { type CommonConfig, commonEntries, toCommon } from "./common.ts";
-import { invalid } from "./problem.ts";
+import { parsePath } from "./health.ts";
 import { type ProxyPort, parseProxyPorts } from "./proxy-ports.ts";
 import { asIs, choice, text, texts } from "./schema.ts";
 import { durationFrom, parseBaseName, wholeFrom } from "./values.ts";
@@ -59,12 +59,6 @@ const entries = {
     return { value: options, problems };
   }),
 };
-
-/** A path that begins with one slash; `//host/x` would be another host's. */
-function parsePath(value: string): string {
-  if (/^\/(?!\/)[\x21-\x7e]*$/.test(value)) return value;
-  throw invalid(`"${value}" is not a path`, "write for example /up");
-}
 
 const input = v.strictObject(entries);
 

@@ -1,8 +1,12 @@
 import { getDotPath, safeParse } from "valibot";
 import { type AgentConfig, agentSchemas } from "./config.ts";
+import { idleHealthFlags } from "./health.ts";
+import { parsePorts } from "./ports.ts";
 import type { Problem } from "./problem.ts";
+import { proxyProblems } from "./replicated.ts";
 import { idleTelemetryFlags } from "./telemetry.ts";
 import { parseUrl } from "./urls.ts";
+import { strayGroup } from "./user.ts";
 
 /** Values by flag name as the operator wrote them (switches as booleans), and `appCommand`. */
 export type Settings = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
@@ -19,7 +23,10 @@ export interface DriverUrls {
 }
 
 /** Which schemes and parameters exist is for the drivers to say. */
-export type CheckUrls = (urls: DriverUrls) => readonly Problem[] | Promise<readonly Problem[]>;
+export type CheckUrls = (
+  urls: DriverUrls,
+  env: Environment,
+) => readonly Problem[] | Promise<readonly Problem[]>;
 
 /** Flags and environment → the agent's configuration, or everything that is wrong with them. Touches nothing. */
 export async function loadConfig(
@@ -36,9 +43,14 @@ export async function loadConfig(
   const unset = Object.fromEntries(Object.keys(schema.entries).map((key) => [key, undefined]));
   const result = safeParse(schema, { ...unset, ...settings, ...Object.fromEntries(set) });
   const problems = (result.issues ?? []).map((issue) => toProblem(getDotPath(issue) ?? "", issue.message));
-  problems.push(...(command === "server" ? missingApp(settings) : []));
+  problems.push(
+    ...(command === "server"
+      ? [...missingApp(settings), ...idleHealthFlags(settings), ...checkProxy(settings, env)]
+      : []),
+  );
+  problems.push(...strayGroup(settings));
   problems.push(...idleTelemetryFlags(command, settings));
-  problems.push(...(await checkUrls(readableUrls(command, settings, problems))));
+  problems.push(...(await checkUrls(readableUrls(command, settings, problems), env)));
   return result.success && problems.length === 0 ? { config: result.output } : { problems };
 }
 
@@ -49,6 +61,12 @@ function toProblem(path: string, message: string): Problem {
   if (about === "runOptions") return { message, about };
   const label = about === about.toUpperCase() ? about : `--${about}`;
   return { message: `${label} ${message}`, about };
+}
+
+function checkProxy(settings: Settings, env: Environment): Problem[] {
+  const { port } = settings;
+  const { specs } = parsePorts(Array.isArray(port) ? port : []);
+  return proxyProblems(settings, specs, env["KILL_OLD_DELAY"]);
 }
 
 function missingApp(settings: Settings): Problem[] {

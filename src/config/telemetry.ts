@@ -51,7 +51,8 @@ export function idleTelemetryFlags(command: string, settings: Settings): Problem
       about: "otlp-insecure",
     });
   }
-  const hasAdmin = command === "container" || hasEndpoint || settings["telemetry"] === true;
+  const hasAdmin =
+    command === "container" || settings["proxy"] === true || hasEndpoint || settings["telemetry"] === true;
   if (!hasAdmin && settings["admin-port"] !== undefined) {
     problems.push({
       message: `--admin-port: ${command} has no admin API without telemetry`,

@@ -1,5 +1,5 @@
 import type { Digest } from "../release/release.ts";
-import { readLabels } from "./labels.ts";
+import { readLabels } from "../replicas/labels.ts";
 import type { Container } from "./runtime.ts";
 
 /** A version that containers of an app run. */

@@ -1,4 +1,4 @@
-import type { CheckUrls } from "../config/load.ts";
+import type { DriverUrls } from "../config/load.ts";
 import { type Problem, problemOf } from "../config/problem.ts";
 import { caches, readCache } from "./caches.ts";
 import type { Environment } from "./driver.ts";
@@ -14,7 +14,7 @@ export const schemes = {
 } as const;
 
 /** Everything the drivers have against the URLs; part of the check before anything is touched. */
-export function urlChecker(env: Environment): CheckUrls {
+export function urlChecker(env: Environment): (urls: DriverUrls) => Promise<readonly Problem[]> {
   return async ({ registry, cache, notifiers: urls, calver, images }) => {
     const host = { slot: null, calver };
     const readRegistry = images ? readImageRegistry : readArchiveRegistry;

@@ -3,6 +3,7 @@ import type { ImageSource } from "../oci/image-source.ts";
 import type { Registry } from "../registry/registry.ts";
 import { type HostSelection, selectionOf, selectionParams, selectPolicy } from "../registry/selection.ts";
 import type { ArtifactSource } from "../release/source.ts";
+import { noOrder, type TagOrder, tagOrder } from "../release/version.ts";
 import { build } from "../version.ts";
 import { artifactSchemes, openArtifactSource } from "./artifact-sources.ts";
 import { type DriverDeps, type Drivers, driverOf, type Environment, schemeOf } from "./driver.ts";
@@ -19,12 +20,14 @@ export interface OpenRegistry {
   readonly registry: Registry;
   /** For the artifact URLs its releases hold. */
   readonly source: ArtifactSource;
+  readonly order: TagOrder;
 }
 
 export interface OpenImageRegistry {
   readonly registry: Registry;
   /** For whoever pulls its images. */
   readonly images: ImageSource;
+  readonly order: TagOrder;
 }
 
 /** Releases as `<version>/<file>` in a store. */
@@ -35,7 +38,10 @@ const bucket = (load: () => Promise<StoreDriver>) => async (): Promise<RegistryD
     const { query, open } = store.read(url, selectionParams);
     const selection = selectionOf(query);
     const policy = selectPolicy(selection, host);
-    return async (deps) => openBucket(await open(deps), { ...deps, policy, artifact: selection.artifact });
+    return async (deps) => {
+      const opened = openBucket(await open(deps), { ...deps, policy, artifact: selection.artifact });
+      return { ...opened, order: tagOrder(policy.scheme) };
+    };
   };
 };
 
@@ -48,7 +54,8 @@ const github = async (): Promise<RegistryDriver<OpenRegistry>> => {
     const policy = selectPolicy(options, host);
     return async (deps) => {
       const { openGithub } = await import("../registry/github/registry.ts");
-      return openGithub(options, { ...deps, policy, environment });
+      const opened = openGithub(options, { ...deps, policy, environment });
+      return { ...opened, order: tagOrder(policy.scheme) };
     };
   };
 };
@@ -61,7 +68,7 @@ const grpc = async (): Promise<RegistryDriver<OpenRegistry>> => {
       const { openGrpcRegistry } = await import("../registry/grpc/registry.ts");
       const userAgent = `dewy/${build.version}`;
       const registry = openGrpcRegistry(options, { ...deps, userAgent, artifactSchemes });
-      return { registry, source: openArtifactSource(deps) };
+      return { registry, source: openArtifactSource(deps), order: noOrder };
     };
   };
 };
@@ -70,7 +77,9 @@ const oci = async (): Promise<RegistryDriver<OpenImageRegistry>> => {
   const { parseOciUrl, openOciRegistry } = await import("../registry/oci.ts");
   return (url, host) => {
     const options = parseOciUrl(url, host);
-    return async (deps) => openOciRegistry(options, deps);
+    const { follow } = options;
+    const order = follow.kind === "versions" ? tagOrder(follow.policy.scheme) : noOrder;
+    return async (deps) => ({ ...openOciRegistry(options, deps), order });
   };
 };
 

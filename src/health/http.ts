@@ -1,27 +1,37 @@
-import { type Address, addressText } from "../util/address.ts";
+import { addressText } from "../util/address.ts";
 import type { Call } from "../util/async.ts";
-import { converse, urlOf } from "./dial.ts";
+import { converse, type Endpoint, type Talk, urlOf } from "./dial.ts";
 import type { Probed } from "./policy.ts";
 
 const maxHeadBytes = 16 * 1024;
+
+export interface HttpAsk {
+  readonly path: string;
+  /** What a connection begins with before anything is said. */
+  readonly greeting: string;
+  /** Whether to ask over the connection that was made; without it any is good. */
+  readonly admit?: NonNullable<Talk<Probed>["admit"]>;
+}
 
 /**
  * GET over a connection of its own: 2xx and 3xx pass, redirects are not followed, the body is not read. By hand, as
  * Bun's fetch sends even loopback traffic through `HTTP_PROXY`, and keeps connections that a drain would wait for.
  */
 export async function checkHttp(
-  address: Address,
-  { path, greeting }: { readonly path: string; readonly greeting: string },
+  endpoint: Endpoint,
+  { path, greeting, admit }: HttpAsk,
   limitMs: number,
   c: Call,
 ): Promise<Probed> {
-  const asked = `GET ${urlOf(address, path)}`;
+  const asked = `GET ${urlOf(endpoint, path)}`;
   let head = "";
   const failed = (seen: string): Probed => ({ ok: false, seen: `${asked}: ${seen}` });
   return await converse(
-    address,
+    endpoint,
     {
-      opening: `${greeting}${requestOf(address, path)}`,
+      opening: `${greeting}${requestOf(endpoint, path)}`,
+      ...(admit === undefined ? {} : { admit }),
+      onUnused: () => failed("not asked"),
       connectMs: limitMs,
       listenMs: limitMs,
       onRefused: (reason) => failed(reason),
@@ -41,10 +51,10 @@ export async function checkHttp(
   );
 }
 
-function requestOf({ host, port }: Address, path: string): string {
+function requestOf(endpoint: Endpoint, path: string): string {
   const lines = [
     `GET ${path} HTTP/1.1`,
-    `Host: ${addressText({ host, port })}`,
+    `Host: ${"unix" in endpoint ? "localhost" : addressText(endpoint)}`,
     "User-Agent: dewy",
     "Accept: */*",
   ];

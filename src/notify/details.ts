@@ -58,6 +58,13 @@ function factsOf(event: DeployEvent): readonly Fact[] {
       return failureFacts(event);
     case "quarantined":
       return quarantineFacts(event);
+    case "rolled-back":
+      return [
+        ["Version", `${event.fromTag} → ${event.tag}`],
+        ["Reason", event.reason],
+        ["What dewy did", `put ${event.tag} back, and ${event.fromTag} aside`],
+        ["What to do", "publish a new version, or run dewy retry"],
+      ];
     case "crashed":
       return [
         ["Version", event.tag],
@@ -98,17 +105,21 @@ function quarantineFacts(event: Extract<DeployEvent, { kind: "quarantined" }>): 
     ["Version", event.tag],
     ["Digest", event.digest],
     ["Reason", event.reason],
-    ["What dewy did", "put it aside: it is not tried again by itself"],
-    ["What to do", "publish a new version, or run dewy retry"],
+    ["What dewy did", `${keptText(event.servingTag)}put it aside: it is not tried again by itself`],
+    ["What to do", `${event.hint ? `${event.hint}; ` : ""}publish a new version, or run dewy retry`],
   ];
 }
 
+function keptText(servingTag: string | null | undefined): string {
+  return servingTag ? `kept ${servingTag} in place, ` : "";
+}
+
 function replicaFacts(event: Extract<DeployEvent, { kind: "replica-lost" }>): readonly Fact[] {
-  const { tag, container, reason, delayMs } = event;
+  const { tag, container, unit, reason, delayMs } = event;
   const next = delayMs > 0 ? `in ${took(delayMs)}` : "now";
   return [
     ["Version", tag],
-    ["Container", container],
+    [unit === "process" ? "Process" : "Container", container],
     ["Reason", reason],
     ["What dewy does", `starts another one ${next}`],
   ];

@@ -47,6 +47,8 @@ function classesOf(event: DeployEvent): readonly EventClass[] {
     case "downloaded":
     case "pulled":
       return ["deploy"];
+    case "rolled-back":
+      return ["deploy", "error"];
     case "failed":
     case "quarantined":
     case "crashed":

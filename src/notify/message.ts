@@ -39,7 +39,9 @@ function plainText(event: DeployEvent): string {
     case "failed":
       return failure(event);
     case "quarantined":
-      return `Quarantined ${event.tag}: ${event.reason}. It is not tried again until it changes or dewy retry is run`;
+      return quarantined(event);
+    case "rolled-back":
+      return `Went back from ${event.fromTag} to ${event.tag}: ${event.reason}. ${event.fromTag} is not tried again until it changes or dewy retry is run`;
     case "crashed":
       return `Server of ${event.tag ?? "unknown version"} died: ${event.reason}. Next start in ${formatDuration(event.delayMs)}`;
     case "replica-lost":
@@ -54,11 +56,12 @@ function plainText(event: DeployEvent): string {
 }
 
 function replicaLost(event: Extract<DeployEvent, { kind: "replica-lost" }>): string {
-  const { how, tag, container, reason, delayMs } = event;
+  const { how, tag, container, unit = "container", reason, delayMs } = event;
   const next = delayMs > 0 ? `in ${formatDuration(Math.round(delayMs))}` : "now";
-  if (how === "not-started") return `A container of ${tag} did not start: ${reason}. Next try ${next}`;
+  if (how === "not-started") return `A ${unit} of ${tag} did not start: ${reason}. Next try ${next}`;
   const what = how === "died" ? "died" : "fails its checks";
-  return `Container ${container} of ${tag} ${what}: ${reason}. It is replaced ${next}`;
+  const subject = unit === "process" ? "Process" : "Container";
+  return `${subject} ${container} of ${tag} ${what}: ${reason}. It is replaced ${next}`;
 }
 
 type Deployed = Extract<DeployEvent, { kind: "deployed" }>;
@@ -86,7 +89,12 @@ function failure(event: Extract<DeployEvent, { kind: "failed" }>): string {
   const serving =
     event.servingTag === null ? "nothing is deployed yet" : `${event.servingTag} stays in place`;
   const what = event.tag === null ? "Check failed" : `Deploy of ${event.tag} failed`;
-  return `${what}: ${event.message} (${serving})${event.hint === null ? "" : `. ${event.hint}`}`;
+  return `${what}: ${event.message} (${serving})${event.hint === null ? "" : `; ${event.hint}`}`;
+}
+
+function quarantined({ tag, reason, servingTag }: Extract<DeployEvent, { kind: "quarantined" }>): string {
+  const serving = servingTag ? ` (${servingTag} stays in place)` : "";
+  return `Quarantined ${tag}: its deploy failed: ${reason}${serving}. It is not tried again until it changes or dewy retry is run`;
 }
 
 const well: Readonly<Record<Trouble, string>> = {

@@ -28,6 +28,7 @@ export function isInformational({ kind }: DeployEvent): boolean {
     case "deployed":
     case "failed":
     case "quarantined":
+    case "rolled-back":
     case "crashed":
     case "replica-lost":
     case "recovered":

@@ -24,6 +24,7 @@ export function severityOf(event: DeployEvent): Severity {
       return "warning";
     case "failed":
     case "quarantined":
+    case "rolled-back":
     case "crashed":
       return "error";
     default:

@@ -4,7 +4,7 @@ import type { Call } from "../util/async.ts";
 /** For each proxied port where a replica serves it; the addresses are tried in their order. */
 export type ReplicaAddresses = ReadonlyMap<number, readonly Address[]>;
 
-/** What a rolling update asks of the proxy; test/proxy/rotation.test.ts compares it with the container's own words. */
+/** What a rolling update asks of the proxy; test/proxy/rotation.test.ts compares it with src/replicas. */
 export interface ReplicaRotation {
   /** Gives it new connections; one that is in already, or was retired, is in with these addresses. */
   admit(replica: string, addresses: ReplicaAddresses): void;

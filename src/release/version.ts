@@ -66,3 +66,16 @@ function order(a: string, b: string): number {
   if (a === b) return 0;
   return a < b ? -1 : 1;
 }
+
+/** Negative when the tag `a` is older than `b`; null: they can't be compared. */
+export type TagOrder = (a: string, b: string) => number | null;
+
+export function tagOrder(scheme: VersionScheme): TagOrder {
+  return (a, b) => {
+    const [ours, theirs] = [scheme.parse(a), scheme.parse(b)];
+    return ours === null || theirs === null ? noOrder(a, b) : compareVersions(ours, theirs);
+  };
+}
+
+/** Where somebody else chooses, tags are names. */
+export const noOrder: TagOrder = (a, b) => (a === b ? 0 : null);

@@ -1,5 +1,10 @@
 /** A change of release: everything between the old generation alone and the new one alone. */
 export interface Change {
+  /**
+   * `deploy`: a release that has to prove itself. `restart`: the one that runs. `return`: to one that was good, as what
+   * runs is not: it is to be had even if its checks fail, too, as long as it stays up.
+   */
+  readonly kind: "deploy" | "restart" | "return";
   /** The release directory's name. */
   readonly release: string;
   /** Puts the release in place; runs before the new generation starts. */
@@ -13,5 +18,5 @@ export interface Change {
 /** The release stays; only the process is new. */
 export function unchanged(release: string): Change {
   const nothing = async (): Promise<void> => undefined;
-  return { release, prepare: nothing, commit: nothing, undo: nothing };
+  return { kind: "restart", release, prepare: nothing, commit: nothing, undo: nothing };
 }

@@ -1,14 +1,15 @@
 import { messageOf } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { stopProcess, watchProcess } from "../process/process.ts";
 import type { Call } from "../util/async.ts";
 import { processAgeMs } from "../util/procfs.ts";
 import type { Clock } from "../util/time.ts";
-import { type Generation, stopProcess, watchProcess } from "./generation.ts";
-import { type LaunchOptions, launch } from "./launch.ts";
+import type { Generation } from "./generation.ts";
+import { type Inherited, type LaunchOptions, launch } from "./launch.ts";
 import { type ListenSpec, listenName } from "./listen-spec.ts";
 import type { Listener } from "./listener.ts";
 import type { Orphan } from "./orphan.ts";
-import type { RecordFile, SupervisorRecord } from "./record.ts";
+import type { RecordedGeneration, RecordFile, SupervisorRecord } from "./record.ts";
 import { takeOver } from "./takeover.ts";
 
 export interface GenerationOptions extends LaunchOptions {
@@ -28,6 +29,7 @@ export interface GenerationDeps {
 /** Every run of the app that is alive, with the listeners they share, and the record a successor finds them by. */
 export class Generations {
   readonly #alive = new Set<Generation>();
+  readonly #rehearsing = new Set<Generation>();
   readonly #draining = new Map<Generation, Promise<void>>();
   readonly #stopping = new WeakMap<Generation, Promise<void>>();
   readonly #closing = new AbortController();
@@ -63,23 +65,45 @@ export class Generations {
     return [...this.#alive];
   }
 
-  /** Whether what was found running was started by the same command line, with the same listeners. */
+  /** Whether what was found running was started by the same command line as the same user, with the same listeners. */
   get startedAlike(): boolean {
     if (this.inherited === null) return true;
-    const { command, listeners } = this.inherited;
-    const before = [command, listeners.map(({ name }) => name)];
-    const now = [this.options.command, this.listeners.map(({ spec }) => listenName(spec))];
+    const { command, user, listeners } = this.inherited;
+    const before = [command, user ?? null, listeners.map(({ name }) => name)];
+    const now = [
+      this.options.command,
+      recordedUser(this.options),
+      this.listeners.map(({ spec }) => listenName(spec)),
+    ];
     return JSON.stringify(before) === JSON.stringify(now);
   }
 
   /** Fails with `start-failed` when the command can't be executed. */
   start(release: string): Generation {
     const number = ++this.#lastNumber;
-    this.#note({ number, pid: null, startTicks: null, release });
+    this.#note({ generations: [{ number, pid: null, startTicks: null, release }] });
     try {
       const generation = launch(this.options, this.listeners, { number, release }, this.deps.clock);
       this.#alive.add(generation);
       return generation;
+    } finally {
+      this.#note();
+    }
+  }
+
+  /** On sockets of its own: it is none of the generations, and takes no number of theirs. Fails as `start` does. */
+  startPrivately(release: string, sockets: readonly Inherited[]): Generation {
+    const number = this.#lastNumber + 1;
+    this.#note({ rehearsals: [{ number, pid: null, startTicks: null, release }] });
+    try {
+      const rehearsed = launch(
+        this.options,
+        sockets,
+        { number, release, isRehearsal: true },
+        this.deps.clock,
+      );
+      this.#rehearsing.add(rehearsed);
+      return rehearsed;
     } finally {
       this.#note();
     }
@@ -106,6 +130,7 @@ export class Generations {
     // An agent that ends before it has reaped its app leaves a zombie to pid 1, and some never reap.
     await Promise.race([generation.exited, this.deps.clock.sleep(1000, never.signal)]);
     this.#alive.delete(generation);
+    this.#rehearsing.delete(generation);
     this.#note();
   }
 
@@ -126,28 +151,38 @@ export class Generations {
   /** Stops all and gives the ports back. */
   async close(): Promise<void> {
     this.#closing.abort();
-    await Promise.all([...this.#draining.values(), ...this.alive.map((generation) => this.stop(generation))]);
+    const left = [...this.#alive, ...this.#rehearsing];
+    await Promise.all([...this.#draining.values(), ...left.map((generation) => this.stop(generation))]);
     for (const listener of this.listeners) listener.close();
   }
 
-  /** A record that can't be written must not keep the app from running: it only serves a successor. */
-  #note(spawning?: SupervisorRecord["generations"][number]): void {
-    const alive = this.alive.map(({ number, pid, startTicks, release }) => ({
-      number,
-      pid,
-      startTicks,
-      release,
-    }));
+  /**
+   * With what is about to be spawned. A record that can't be written must not keep the app from running: it only serves
+   * a successor.
+   */
+  #note(spawning: Partial<Record<"generations" | "rehearsals", RecordedGeneration[]>> = {}): void {
+    const { generations = [], rehearsals = [] } = spawning;
     try {
       this.deps.record.write({
         command: [...this.options.command],
+        user: recordedUser(this.options),
         listeners: this.listeners.map(({ spec, inode }) => ({ name: listenName(spec), inode })),
-        generations: spawning === undefined ? alive : [...alive, spawning],
+        generations: [...[...this.#alive].map(recorded), ...generations],
+        rehearsals: [...[...this.#rehearsing].map(recorded), ...rehearsals],
       });
     } catch (error) {
       this.deps.log.warn("Supervisor record not written", { error: messageOf(error) });
     }
   }
+}
+
+function recorded({ number, pid, startTicks, release }: Generation): RecordedGeneration {
+  return { number, pid, startTicks, release };
+}
+
+/** As the record has it; null: the agent's own. */
+function recordedUser({ user }: GenerationOptions): string | null {
+  return user === null ? null : `${user.uid}:${user.gid}`;
 }
 
 const never: Call = { signal: new AbortController().signal };

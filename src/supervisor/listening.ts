@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
-import { ipv6Bytes, isIPv4 } from "../util/ip.ts";
-import { listeningSockets } from "../util/socket-table.ts";
+import { listeningSockets, tableAddress } from "../util/socket-table.ts";
 import type { ListenSpec } from "./listen-spec.ts";
 
 /** The inodes of the sockets that listen exactly where `spec` says. */
@@ -28,11 +27,6 @@ function unixInodes(path: string): number[] {
   return rows.filter((row) => row[7] === path && row[5] === "01").map((row) => Number(row[6]));
 }
 
-/** As /proc/net writes them: 32-bit words in the machine's byte order, which is little-endian. */
 function hexAddresses(host: string | null): string[] {
-  if (host === null) return ["0".repeat(32), "0".repeat(8)];
-  const bytes = isIPv4(host) ? host.split(".").map(Number) : ipv6Bytes(host);
-  const words = Array.from({ length: bytes.length / 4 }, (_, word) => bytes.slice(word * 4, word * 4 + 4));
-  const swapped = words.flatMap((word) => word.reverse());
-  return [swapped.map((byte) => byte.toString(16).toUpperCase().padStart(2, "0")).join("")];
+  return host === null ? ["0".repeat(32), "0".repeat(8)] : [tableAddress(host)];
 }

@@ -1,5 +1,7 @@
 import { closeSync, readlinkSync } from "node:fs";
 import { join, sep } from "node:path";
+import { generationVariable, portVariable, rehearsalVariable, rootVariable } from "../process/environment.ts";
+import { type ProcessTarget, processIsAlive } from "../process/process.ts";
 import { pidfdGetfd, pidfdOpen } from "../util/libc.ts";
 import {
   descriptorOf,
@@ -10,8 +12,6 @@ import {
   processStat,
   workingDirectory,
 } from "../util/procfs.ts";
-import { generationVariable, portVariable, rootVariable } from "./environment.ts";
-import { type ProcessTarget, processIsAlive } from "./generation.ts";
 import { type ListenSpec, listenName } from "./listen-spec.ts";
 import { Listener } from "./listener.ts";
 import { inodesAt, listeningInodes } from "./listening.ts";
@@ -55,6 +55,8 @@ export function spawnedOrphans(root: string): Orphan[] {
     const env = environment(pid);
     const number = Number(env.get(generationVariable));
     if (env.get(rootVariable) !== root || !Number.isInteger(number)) continue;
+    // It has no listener of the app's, and the number of the generation that was to come.
+    if (env.has(rehearsalVariable)) continue;
     const { startTicks } = stat;
     if ((found.get(number)?.startTicks ?? Number.POSITIVE_INFINITY) <= startTicks) continue;
     found.set(number, { number, pid, startTicks, release: releaseOf(pid, root), leadsGroup: true });

@@ -14,8 +14,12 @@ const recordSchema = v.object({
   version: v.literal(1),
   bootId: v.string(),
   command: v.array(v.string()),
+  /** `uid:gid` it was started as; null, or not there: the agent's. */
+  user: v.optional(v.nullable(v.string())),
   listeners: v.array(v.object({ name: v.string(), inode: v.number() })),
   generations: v.array(generationSchema),
+  /** Runs on private sockets: a successor stops them. */
+  rehearsals: v.optional(v.array(generationSchema), []),
 });
 
 export type SupervisorRecord = v.InferOutput<typeof recordSchema>;
@@ -38,7 +42,7 @@ export class RecordFile {
     }
   }
 
-  write(record: Omit<SupervisorRecord, "version" | "bootId">): void {
+  write(record: Omit<v.InferInput<typeof recordSchema>, "version" | "bootId">): void {
     const partial = partialPath(this.path);
     writeFileSync(partial, JSON.stringify({ version: 1, bootId: bootId(), ...record }), {
       mode: 0o600,

@@ -1,17 +1,18 @@
-import { DewyError, messageOf, toDewyError } from "../errors.ts";
+import { messageOf, toDewyError } from "../errors.ts";
+import { describeExit } from "../process/process.ts";
 import { unreachable } from "../util/assert.ts";
 import { type Call, Mutex } from "../util/async.ts";
 import { type Change, unchanged } from "./change.ts";
-import { describeExit, type Generation } from "./generation.ts";
-import { type GenerationDeps, type GenerationOptions, Generations } from "./generations.ts";
+import type { HealthCounts } from "./checker.ts";
+import type { Verdict } from "./gate.ts";
+import type { Generation } from "./generation.ts";
+import { type GenerationDeps, Generations } from "./generations.ts";
 import { nextRestart, noDeaths, type RestartHistory } from "./restart-policy.ts";
+import { Vetting, type VettingDeps, type VettingOptions } from "./vetting.ts";
 
-export interface SupervisorOptions extends GenerationOptions {
-  /** How long a new generation must stay up before the old one is told to go. */
-  readonly minUptimeMs: number;
-}
+export type SupervisorOptions = VettingOptions;
 
-export interface SupervisorDeps extends GenerationDeps {
+export interface SupervisorDeps extends GenerationDeps, VettingDeps {
   /** The app died, or could not be started again; the next try comes after `delayMs`. */
   readonly onCrash: (crash: Crash) => void;
 }
@@ -34,7 +35,7 @@ export type RestartCounts = Readonly<Record<"deploy" | "signal" | "crash", numbe
 
 /**
  * Keeps one release of the app running. Changes run one at a time; a new generation always starts before the old
- * one stops, and until it has stayed up for `minUptimeMs` the old one is not touched.
+ * one stops, and until it has proved itself the old one is not touched.
  */
 export class Supervisor implements AsyncDisposable {
   #state: SupervisorState = { kind: "stopped" };
@@ -44,14 +45,15 @@ export class Supervisor implements AsyncDisposable {
   readonly #changes = new Mutex();
 
   private constructor(
-    private readonly options: SupervisorOptions,
     private readonly deps: SupervisorDeps,
     private readonly generations: Generations,
+    private readonly vetting: Vetting,
   ) {}
 
   /** Opens the listeners, from a predecessor's app where one still runs. Fails with `port-in-use`. */
   static async open(options: SupervisorOptions, deps: SupervisorDeps, c: Call): Promise<Supervisor> {
-    return new Supervisor(options, deps, await Generations.open(options, deps, c));
+    const generations = await Generations.open(options, deps, c);
+    return new Supervisor(deps, generations, new Vetting(options, deps, generations));
   }
 
   get state(): SupervisorState {
@@ -60,6 +62,10 @@ export class Supervisor implements AsyncDisposable {
 
   get restarts(): RestartCounts {
     return this.#restarts;
+  }
+
+  get checks(): HealthCounts {
+    return this.vetting.counts;
   }
 
   /**
@@ -75,7 +81,7 @@ export class Supervisor implements AsyncDisposable {
         return "started";
       }
       this.generations.retireOthers(newest);
-      this.#become(newest, found === undefined ? (newest.release ?? release) : release);
+      this.#become(newest, found === undefined ? (newest.release ?? release) : release, "well");
       if (found !== undefined && this.generations.startedAlike) return "adopted";
       await this.#replace(unchanged(release), c);
       return "started";
@@ -105,8 +111,10 @@ export class Supervisor implements AsyncDisposable {
   /** Stops every generation and gives the ports back. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#pendingRestart.abort();
+    this.vetting.unfollow();
     await this.#changes.run(async () => {
       this.#state = { kind: "stopped" };
+      this.vetting.unfollow();
       this.#pendingRestart.abort();
       await this.generations.close();
     });
@@ -114,11 +122,13 @@ export class Supervisor implements AsyncDisposable {
 
   async #replace(change: Change, c: Call): Promise<"started" | "restarted"> {
     c.signal.throwIfAborted();
-    await this.#settle(c);
     let before = this.#state;
+    if (before.kind === "running") await this.vetting.settle(before.current, change, c);
     let next: Generation | null = null;
+    let verdict: Verdict;
     try {
       await change.prepare();
+      await this.vetting.rehearse(change, this.#serving, c);
       // The old one may have died meanwhile. Until the next one is started, its restart stays due.
       before = this.#state;
       next = this.generations.start(change.release);
@@ -127,15 +137,15 @@ export class Supervisor implements AsyncDisposable {
         before.kind === "running"
           ? { kind: "reloading", current: before.current, next }
           : { kind: "starting", next };
-      await this.#prove(next, c);
+      verdict = await this.vetting.prove(next, change, c);
       await change.commit();
     } catch (error) {
       await this.#takeBack(change, next, before);
       throw error;
     }
     this.#deaths = noDeaths;
-    this.#become(next, change.release);
     this.generations.retireOthers(next);
+    this.#become(next, change.release, verdict);
     return before.kind === "running" ? "restarted" : "started";
   }
 
@@ -150,46 +160,11 @@ export class Supervisor implements AsyncDisposable {
     if (next !== null) this.#fallBack(before);
   }
 
-  /**
-   * An app that was only just started may not have opened all its files yet, and finds them through `current`: it
-   * is left alone until it has been up for `minUptimeMs`, or has ended.
-   */
-  async #settle(c: Call): Promise<void> {
-    if (this.#state.kind !== "running") return;
-    const { current } = this.#state;
-    const youngMs = current.startedMs + this.options.minUptimeMs - this.deps.clock.monotonicMs();
-    if (youngMs <= 0) return;
-    const settled = new AbortController();
-    const { signal } = settled;
-    const old = this.deps.clock.sleep(youngMs, AbortSignal.any([c.signal, signal])).then(() => undefined);
-    await Promise.race([old, current.exited]).finally(() => {
-      old.catch(() => undefined);
-      settled.abort();
-    });
-  }
-
-  /** Waits for `minUptimeMs`; fails with `start-failed` if the generation ends before. */
-  async #prove(next: Generation, c: Call): Promise<void> {
-    const proven = new AbortController();
-    const timer = this.deps.clock
-      .sleep(this.options.minUptimeMs, AbortSignal.any([c.signal, proven.signal]))
-      .then(() => null);
-    const exit = await Promise.race([next.exited, timer]).finally(() => {
-      timer.catch(() => undefined);
-      proven.abort();
-    });
-    if (exit !== null) {
-      throw new DewyError("start-failed", `the new server ${describeExit(exit)} right after its start`, {
-        hint: "see the app's own output",
-      });
-    }
-  }
-
   /** After a failed change things are as before it, unless the old generation died meanwhile. */
   #fallBack(before: SupervisorState): void {
     switch (before.kind) {
       case "running":
-        this.#become(before.current, before.release);
+        this.#become(before.current, before.release, "well");
         return;
       case "backoff":
         this.#startOrBackOff(before.release);
@@ -204,8 +179,13 @@ export class Supervisor implements AsyncDisposable {
     }
   }
 
-  #become(current: Generation, release: string): void {
+  get #serving(): Generation | null {
+    return this.#state.kind === "running" ? this.#state.current : null;
+  }
+
+  #become(current: Generation, release: string, verdict: Verdict | null): void {
     this.#state = { kind: "running", current, release };
+    this.vetting.follow(current, release, verdict);
     void current.exited.then((exit) => this.#onExit(current, describeExit(exit)));
   }
 
@@ -221,7 +201,7 @@ export class Supervisor implements AsyncDisposable {
   #startOrBackOff(release: string): void {
     this.#pendingRestart.abort();
     try {
-      this.#become(this.generations.start(release), release);
+      this.#become(this.generations.start(release), release, null);
     } catch (error) {
       this.#backOff(release, toDewyError(error, "start").message, 0);
     }

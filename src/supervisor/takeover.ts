@@ -1,7 +1,7 @@
 import type { Log } from "../log.ts";
+import { stopProcess } from "../process/process.ts";
 import type { Call } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
-import { stopProcess } from "./generation.ts";
 import type { ListenSpec } from "./listen-spec.ts";
 import { type Listener, openListener } from "./listener.ts";
 import { listeningInodes } from "./listening.ts";
@@ -14,6 +14,7 @@ import {
   takeListener,
 } from "./orphan.ts";
 import type { SupervisorRecord } from "./record.ts";
+import { stopStrays } from "./stray.ts";
 
 /** What an agent begins with: the listeners, and the runs of the app that its predecessor left. */
 export interface Inheritance {
@@ -38,6 +39,7 @@ export async function takeOver(
   deps: { clock: Clock; log: Log },
   c: Call,
 ): Promise<Inheritance> {
+  await stopStrays(options.root, record, deps.clock, c);
   let orphans = findOrphans(options, record);
   const listeners: Listener[] = [];
   try {

@@ -88,7 +88,7 @@ const linux = {
 } as const;
 
 /** The first name that loads: glibc, musl's own, macOS. */
-function load<S extends Parameters<typeof dlopen>[1]>(symbols: S) {
+export function load<S extends Parameters<typeof dlopen>[1]>(symbols: S) {
   const machine = process.arch === "arm64" ? "aarch64" : "x86_64";
   const names = darwin ? ["libSystem.B.dylib"] : ["libc.so.6", `libc.musl-${machine}.so.1`];
   let failure: unknown;
@@ -103,7 +103,7 @@ function load<S extends Parameters<typeof dlopen>[1]>(symbols: S) {
 }
 
 /** Loads on first use: most commands need none of it. */
-function lazily<T>(make: () => T): () => T {
+export function lazily<T>(make: () => T): () => T {
   let made: T | undefined;
   return () => {
     made ??= make();
@@ -119,7 +119,7 @@ const errnoLocation = lazily(() =>
     : load({ __errno_location: { args: [], returns: pointer } } as const).__errno_location,
 );
 
-function checked(call: string, result: number): number {
+export function checked(call: string, result: number): number {
   if (result >= 0) return result;
   const location = errnoLocation()();
   throw new LibcError(call, location === null ? 0 : read.i32(location, 0));

@@ -6,6 +6,7 @@ export interface ProcessStat {
   readonly state: string;
   readonly ppid: number;
   readonly pgrp: number;
+  readonly session: number;
   /** Clock ticks after boot: with the pid, it names a process for as long as the machine is up. */
   readonly startTicks: number;
 }
@@ -20,6 +21,7 @@ export function processStat(pid: number): ProcessStat | null {
     state: fields[0] ?? "?",
     ppid: Number(fields[1]),
     pgrp: Number(fields[2]),
+    session: Number(fields[3]),
     startTicks: Number(fields[19]),
   };
 }
@@ -46,6 +48,21 @@ export function holdersOf(inodes: readonly number[], pids: readonly number[]): n
 export function processAgeMs(startTicks: number): number {
   const sinceBootMs = Number(readText("/proc/uptime")?.split(" ")[0] ?? 0) * 1000;
   return Math.max(0, sinceBootMs - startTicks * 10);
+}
+
+/** What a process has open, as absolute paths; sockets and the like are `socket:[…]`. */
+export function openPaths(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+      try {
+        return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
+      } catch {
+        return []; // closed in between
+      }
+    });
+  } catch {
+    return [];
+  }
 }
 
 export function processIds(): number[] {

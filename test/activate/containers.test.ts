@@ -9,7 +9,7 @@ import { DewyError } from "../../src/errors.ts";
 import type { ImageSource } from "../../src/oci/image-source.ts";
 import type { DeployableRelease, Digest, PlacedRelease } from "../../src/release/release.ts";
 import { systemClock } from "../../src/util/time.ts";
-import { c, type Host, openHost, root } from "../container/replicas/replica-set-host.ts";
+import { c, type Host, openHost, root } from "../replicas/replica-set-host.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 
@@ -60,11 +60,10 @@ function deliveryOf(host: Host, changes: { resolve?: ImageSource["resolve"] } = 
     },
     runtime: host.runtime,
     replicas: host.set,
-    plan: (deployed) => planDeployment(plan, deployed),
+    plan: (deployed) => planDeployment(plan, deployed, host.runtime),
     checkEngine: () => undefined,
     setup: "setup1",
     platform: null,
-    keep: 2,
     cacheDir: cacheDir.path,
     clock: systemClock,
     log: host.log,
@@ -119,6 +118,31 @@ describe("an image", () => {
     const { fetched } = await deploy(deliveryOf(host), releaseOf("v1.0.0"));
     expect([fetched, pulls(host)]).toEqual([false, 0]);
     expect(imagesRun(host)).toEqual(["sha256:v1.0.0", "sha256:v1.0.0"]);
+  });
+
+  test("that ran here before is run again by its digest, with no pull and nobody asked", async () => {
+    await using host = openHost();
+    const delivery = deliveryOf(host, { resolve: () => Promise.reject(new Error("the registry is down")) });
+    const placed = {
+      tag: "v1.0.0",
+      artifact: `${repository}:v1.0.0`,
+      release: "20261120T090000Z",
+      since: "",
+    };
+    expect(await delivery.revive({ ...placed, digest: digestOf("v1.0.0") }, c)).toBeNull();
+    keep(host, "v1.0.0");
+    // Its tag means another image by now.
+    publish(host, "v1.0.0", { digest: digestOf("another") });
+    expect(await delivery.revive({ ...placed, digest: null }, c)).toBeNull();
+    using revived = await delivery.revive({ ...placed, digest: digestOf("v1.0.0") }, c);
+    if (revived === null) throw new Error("not revived");
+    const steps = recording();
+    await revived.deliver(steps, c);
+    expect([revived.fetched, revived.digest, pulls(host)]).toEqual([false, digestOf("v1.0.0"), 0]);
+    expect(imagesRun(host)).toEqual(["sha256:v1.0.0", "sha256:v1.0.0"]);
+    // A deployment of its own, later than the one it ran in.
+    expect(steps.course.at(-1)).toMatch(/^commit 20[3-9]|^commit 202[6-9]/);
+    await host.settles("v1.0.0");
   });
 
   test("that is here from another repository is pulled all the same", async () => {
@@ -294,6 +318,7 @@ test("images of the kept releases stay, older ones go", async () => {
   const placed = (release: string) => ({ ...releases[release], release, since: "" }) as PlacedRelease;
   const left = await delivery.tidyUp(
     { current: placed("20261123T090000Z"), previous: placed("20261120T090000Z"), releases },
+    2,
     c,
   );
   expect(readFileSync(join(cacheDir.path, "current"), "utf8")).toBe(`v1.3.0--${repository}:v1.3.0`);

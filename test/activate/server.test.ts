@@ -49,6 +49,7 @@ describe("activating a server", () => {
       kind: "serving",
       release: v1,
       pid: pidOf(server.supervisor),
+      generation: 1,
     });
     expect(host.log.at("info")).toEqual(["Create symlink", "Start server"]);
   });
@@ -80,7 +81,7 @@ describe("activating a server", () => {
     const pid = pidOf(server.supervisor);
     await expect(server.to(v2, steps)).rejects.toThrow(message);
     expect(server.releases.active()).toBe(v1);
-    expect(server.activator.status()).toEqual({ kind: "serving", release: v1, pid });
+    expect(server.activator.status()).toEqual({ kind: "serving", release: v1, pid, generation: 1 });
     expect(groupIsGone(pid)).toBe(false);
   });
 

@@ -3,19 +3,24 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { runHook } from "../../src/agent/hooks.ts";
 import { systemClock } from "../../src/util/time.ts";
+import type { User } from "../../src/util/user.ts";
 import { FakeClock } from "../support/clock.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 
 const forEver = { signal: new AbortController().signal };
 
-async function run(command: string, changes: { root?: string; env?: Record<string, string> } = {}) {
+async function run(
+  command: string,
+  changes: { root?: string; env?: Record<string, string>; user?: User } = {},
+) {
   using dir = tempDir();
   const options = {
     command,
     root: dir.path,
     env: { PATH: process.env["PATH"] },
     timeoutMs: 60_000,
+    user: null,
     ...changes,
   };
   return await runHook(options, systemClock, forEver);
@@ -33,6 +38,16 @@ describe("a hook", () => {
     using dir = tempDir();
     const { stdout } = await run("pwd; echo $DEWY_TAG; cat", { root: dir.path, env: { DEWY_TAG: "v1" } });
     expect(stdout).toBe(`${dir.path}\nv1`);
+  });
+
+  test("with a user runs as him, in his groups and with his home, and may open its output by name", async () => {
+    const user: User = { uid: 54_321, gid: 4242, groups: [4242, 4243], name: "app", home: "/home/app" };
+    const { stdout, stderr } = await run("id -u; id -G; echo $USER $HOME; echo told > /dev/stderr", {
+      env: { PATH: process.env["PATH"] ?? "", HOME: "/root", USER: "root" },
+      user,
+    });
+    expect(stdout.split("\n")).toEqual(["54321", "4242 4243", "app /home/app"]);
+    expect(stderr).toBe("told");
   });
 
   test("that ends by a signal has no exit code", async () => {
@@ -59,7 +74,7 @@ describe("a hook", () => {
     const clock = new FakeClock();
     const command = "echo before; (sleep 1000 & echo $! > child; wait) & echo $$ > leader; wait";
     const running = runHook(
-      { command, root: dir.path, env: { PATH: process.env["PATH"] }, timeoutMs: 5000 },
+      { command, root: dir.path, env: { PATH: process.env["PATH"] }, user: null, timeoutMs: 5000 },
       clock,
       forEver,
     );
@@ -79,6 +94,7 @@ describe("a hook", () => {
         command: "echo $$ > leader; sleep 1000",
         root: dir.path,
         env: { PATH: process.env["PATH"] },
+        user: null,
         timeoutMs: 600_000,
       },
       systemClock,

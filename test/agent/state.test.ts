@@ -50,6 +50,36 @@ describe("the state", () => {
     expect(StateFile.open(path, log).fresh).toBe(true);
   });
 
+  test("of the dewy before is read, with nothing held, nothing on probation and nothing to go back from", () => {
+    using dir = tempDir();
+    const path = join(dir.path, "state.json");
+    const current = {
+      tag: "v1.0.0",
+      digest: `sha256:${"a".repeat(64)}`,
+      artifact: "app.zip",
+      release: "20261121T090000Z",
+      since: "2026-11-21T09:00:00.000Z",
+    };
+    const { tag, artifact, digest } = current;
+    const old = {
+      version: 1,
+      current,
+      previous: null,
+      quarantine: [{ tag: "v1.1.0", digest, fingerprint: "f", reason: "died", at: current.since }],
+      failure: null,
+      attempt,
+      unreported: null,
+      releases: { [current.release]: { tag, artifact, digest } },
+    };
+    writeFileSync(path, JSON.stringify(old));
+    const { file, fresh } = StateFile.open(path, silentLog);
+    expect(fresh).toBe(false);
+    const since = { hold: null, holdBelow: null, soak: null, retreat: null, origin: "check", sightings: [] };
+    expect(JSON.stringify(file.state)).toBe(JSON.stringify({ ...old, ...since }));
+    file.update({ attempt: null });
+    expect(StateFile.open(path, silentLog).file.state).toEqual(file.state);
+  });
+
   test("of a newer dewy is refused, and left as it is", () => {
     using dir = tempDir();
     const path = join(dir.path, "state.json");

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { State } from "../../src/agent/state.ts";
+import { emptyState, type State } from "../../src/agent/state.ts";
 import { judge } from "../../src/agent/verdict.ts";
 import { DewyError, type ErrorCode } from "../../src/errors.ts";
 import type { Digest } from "../../src/release/release.ts";
@@ -12,16 +12,7 @@ const good = {
   release: "20261121T110000Z",
   since: now.toISOString(),
 };
-const state: State = {
-  version: 1,
-  current: good,
-  previous: null,
-  quarantine: [],
-  failure: null,
-  attempt: null,
-  unreported: null,
-  releases: {},
-};
+const state: State = { ...emptyState, current: good };
 const attempt = (code: ErrorCode, details = {}) => ({
   tag: "v2.0.0",
   moving: false,

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import type { State } from "../../src/agent/state.ts";
+import { emptyState, type State } from "../../src/agent/state.ts";
 import {
   containerReadings,
   proxyReadings,
   releaseReadings,
   supervisorReadings,
 } from "../../src/cli/readings.ts";
-import type { ReplicaStatus } from "../../src/container/replicas/status.ts";
 import { noErrors, type PortStats } from "../../src/proxy/observer.ts";
+import type { ReplicaStatus } from "../../src/replicas/status.ts";
 import type { Generation } from "../../src/supervisor/generation.ts";
 import type { SupervisorState } from "../../src/supervisor/supervisor.ts";
 import type { Reading } from "../../src/telemetry/metrics.ts";
@@ -23,16 +23,7 @@ function lines(readings: readonly Reading[]): string[] {
 }
 
 const digest = `sha256:${"ab".repeat(32)}` as const;
-const state: State = {
-  version: 1,
-  current: null,
-  previous: null,
-  quarantine: [],
-  failure: null,
-  attempt: null,
-  unreported: null,
-  releases: {},
-};
+const state: State = emptyState;
 const placed = { tag: "v1.2.3", digest, artifact: "a.tar.gz", release: "r", since: "" };
 const bad = { tag: "v2", digest: null, fingerprint: "", reason: "", at: "" };
 
@@ -65,7 +56,9 @@ describe("of the supervisor", () => {
     [{ kind: "backoff", release: "r", reason: "it died" }],
   ])("%j is the one state that is 1", (supervisorState) => {
     const restarts = { deploy: 4, signal: 5, crash: 6 };
-    const readings = lines(supervisorReadings({ state: supervisorState, restarts }));
+    const readings = lines(
+      supervisorReadings({ state: supervisorState, restarts, checks: { checks: 5, failures: 2 } }),
+    );
     const states = readings.filter((line) => line.startsWith("supervisor.state"));
     expect(states).toHaveLength(5);
     expect(states.filter((line) => line.endsWith(" 1"))).toEqual([
@@ -167,7 +160,7 @@ describe("of the containers", () => {
   });
 
   test("how the last one ended", () => {
-    const ending = { container: "shop-1-1", replica: 1, exitCode: 137, oomKilled: true };
+    const ending = { name: "shop-1-1", replica: 1, exitCode: 137, oomKilled: true };
     const readings = lines(containerReadings({ ...app, tally: { ...tally, endings: [ending] } }));
     expect(readings).toContain(
       "container.last_terminated.exit_code{app=shop,container=shop-1-1,replica=1} 137",

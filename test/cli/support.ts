@@ -25,8 +25,9 @@ export async function dewy(argv: readonly string[], changes: Changes = {}): Prom
   const commands: CommandHandlers = {
     agent: (config) => record(config.command)(config),
     listContainers: record("container list"),
-    status: record("status"),
-    retry: record("retry"),
+    operator: record("operator"),
+    completion: record("completion"),
+    print: (text) => io.stdout(text),
     checkUrls: () => [],
     ...changes.commands,
   };

@@ -120,7 +120,18 @@ describe("refused, with what would be right", () => {
     [["assets", "--port", "1"], ["--port is no flag of assets; it belongs to server and container"]],
     [["-p", "1", "assets"], ["--port is no flag of assets; it belongs to server and container"]],
     [["status", "--once"], ["--once is no flag of status; it belongs to server and assets"]],
-    [["retry", "--json"], ["--json is no flag of retry; it belongs to status and container list"]],
+    [
+      ["deploy", "v1", "--all", "--last", "2"],
+      [
+        "--all is no flag of deploy; it belongs to status and history and check and hold and resume and retry and restart and reload",
+        "--last is no flag of deploy; it belongs to history and logs",
+      ],
+    ],
+    [["deploy"], ["dewy deploy needs a TAG; write dewy deploy TAG"]],
+    [["deploy", "v1", "v2"], ['unexpected "v2"; dewy deploy takes one TAG']],
+    [["completion"], ["dewy completion needs a SHELL; write dewy completion bash|zsh|fish"]],
+    [["completion", "tcsh"], ['"tcsh" is no SHELL that is known; write bash, zsh, fish']],
+    [["status", "v1"], ['unexpected "v1"; dewy status takes flags only']],
     [["--version", "--once"], ["--once does not go with --version; it belongs to server and assets"]],
     [
       ["assets", "x", "y"],
@@ -129,29 +140,12 @@ describe("refused, with what would be right", () => {
     [["assets", "--", "./app"], ["assets runs no app; remove what stands behind --, or use dewy server"]],
     [["status", "--", "./app"], ["status runs no app; remove what stands behind --, or use dewy server"]],
     [["sevrer", "x"], ['unknown command "sevrer"; did you mean server?']],
-    [
-      ["toString"],
-      [
-        'unknown command "toString"; write dewy server|assets|container|container list|status|retry; see dewy help',
-      ],
-    ],
-    [
-      [],
-      ["no command is given; write dewy server|assets|container|container list|status|retry; see dewy help"],
-    ],
-    [
-      ["--once"],
-      ["no command is given; write dewy server|assets|container|container list|status|retry; see dewy help"],
-    ],
-    [
-      ["--", "server"],
-      ["no command is given; write dewy server|assets|container|container list|status|retry; see dewy help"],
-    ],
+    [["toString"], ['unknown command "toString"; `dewy help` names the commands']],
+    [[], ["no command is given; `dewy help` names the commands"]],
+    [["--once"], ["no command is given; `dewy help` names the commands"]],
+    [["--", "server"], ["no command is given; `dewy help` names the commands"]],
     [["help", "sttaus"], ['there is no help on "sttaus"; did you mean status?']],
-    [
-      ["", "server"],
-      ['unknown command ""; write dewy server|assets|container|container list|status|retry; see dewy help'],
-    ],
+    [["", "server"], ['unknown command ""; `dewy help` names the commands']],
   ])("%j", (argv, expected) => {
     expect(problems(...argv)).toEqual(expected);
   });
@@ -211,4 +205,37 @@ test("any arguments are either understood or refused with words, and nothing thr
     }),
     { numRuns: 2000 },
   );
+});
+
+describe("a word that belongs to the command", () => {
+  test.each<[string[], string | null, Record<string, string[]>]>([
+    [["deploy", "v1.2.3"], "v1.2.3", {}],
+    [["deploy", "--root", "/srv", "v1.2.3"], "v1.2.3", { root: ["/srv"] }],
+    [["--root", "/srv", "deploy", "v1.2.3", "--json"], "v1.2.3", { root: ["/srv"], json: ["true"] }],
+    [["rollback"], null, {}],
+    [["rollback", "status"], "status", {}],
+  ])("%j", (argv, argument, values) => {
+    const tokens = readTokens(argv);
+    expect(tokens.problems).toEqual([]);
+    expect(tokens.argument).toBe(argument);
+    expect(Object.fromEntries(tokens.values)).toEqual(values);
+  });
+});
+
+describe("a letter that two commands use", () => {
+  test.each<[string[], string]>([
+    [["history", "-n", "5"], "last"],
+    [["-n", "5", "history"], "last"],
+    [["-n5", "logs"], "last"],
+    [["container", "-n", "app"], "name"],
+    [["-n", "app", "container"], "name"],
+  ])("%j means that of the command", (argv, name) => {
+    const tokens = readTokens(argv);
+    expect(tokens.problems).toEqual([]);
+    expect([...tokens.values.keys()]).toEqual([name]);
+  });
+
+  test("is refused by a command that has neither", () => {
+    expect(readTokens(["-n", "5", "status"]).problems).toHaveLength(1);
+  });
 });

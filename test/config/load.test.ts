@@ -27,7 +27,10 @@ const commonDefaults = {
   report: true,
   slot: null,
   calver: null,
+  schedule: { windows: [], minAgeMs: 0, jitterMs: 0 },
   maxArtifactBytes: 2 ** 31,
+  links: [],
+  user: null,
   hooks: { before: null, after: null, onFailure: "continue", timeoutMs: 600_000 },
   telemetry: null,
   adminPort: null,
@@ -48,6 +51,10 @@ describe("defaults", () => {
       appCommand: ["./current/app"],
       stopTimeoutMs: 30_000,
       minUptimeMs: 3000,
+      health: null,
+      rehearse: false,
+      replicated: null,
+      soakMs: 0,
       killOldDelayMs: 0,
       autoRestartMs: null,
       envDir: null,
@@ -102,6 +109,29 @@ describe("every flag has its effect", () => {
     [["-p=unix:/run/a.sock"], { ports: [{ kind: "unix", path: "/run/a.sock" }] }],
     [["--stop-timeout", "0"], { stopTimeoutMs: 0 }],
     [["--min-uptime", "500ms"], { minUptimeMs: 500 }],
+    [
+      ["-p", "1", "--health-path", "/up?x=1"],
+      {
+        health: {
+          path: "/up?x=1",
+          command: null,
+          timeoutMs: 30_000,
+          intervalMs: 2000,
+          passes: 2,
+          threshold: 3,
+        },
+      },
+    ],
+    [["--health-cmd", "test -f ok"], { health: { path: null, command: "test -f ok" } }],
+    [
+      ["--health-cmd=x", "--health-timeout", "9s", "--health-interval", "1s", "--health-passes", "4"],
+      { health: { timeoutMs: 9000, intervalMs: 1000, passes: 4 } },
+    ],
+    [
+      ["--health-cmd=x", "--soak", "2m", "--health-threshold", "1"],
+      { soakMs: 120_000, health: { threshold: 1 } },
+    ],
+    [["--health-cmd=x", "-p", "1", "--rehearse"], { rehearse: true }],
   ])("%j", async (flags, expected) => {
     expect(await configOf(server(...flags))).toMatchObject(expected);
   });
@@ -112,7 +142,7 @@ describe("every flag has its effect", () => {
       const inTable = flagsOf(command).map((flag) => flag.name);
       const inSchema = Object.keys(agentSchemas[command].entries).filter((key) => key !== key.toUpperCase());
       expect(inSchema.filter((key) => key !== "appCommand").toSorted()).toEqual(
-        inTable.filter((name) => name !== "help" && name !== "version").toSorted(),
+        inTable.filter((name) => !["help", "version", "config"].includes(name)).toSorted(),
       );
     },
   );

@@ -2,11 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { CreateBody } from "../../src/container/create-body.ts";
 import type {
   Container,
-  ContainerEvent,
   ContainerRuntime,
   PullProgress,
   RegistryCredentials,
 } from "../../src/container/runtime.ts";
+import type { InstanceEvent } from "../../src/replicas/engine.ts";
 import { failureOf } from "../support/engine-failure.ts";
 import { until } from "../support/until.ts";
 
@@ -325,7 +325,7 @@ export function containerRuntimeContract(
       const id = await make("waits", body);
       await runtime.start(id, never);
       const { ports, addresses } = await get(id);
-      expect(ports).toEqual([{ containerPort: 8080, hostIp: "127.0.0.1", hostPort: expect.any(Number) }]);
+      expect(ports).toEqual([{ appPort: 8080, hostIp: "127.0.0.1", hostPort: expect.any(Number) }]);
       if (has("addresses")) expect(addresses).toEqual([expect.stringMatching(/^\d+\.\d+\.\d+\.\d+$/)]);
       await runtime.stop(id, 5000, never);
       expect(await get(id)).toMatchObject({ ports: [], addresses: [] });
@@ -383,7 +383,7 @@ export function containerRuntimeContract(
       "watch tells of start, die and destroy of those with the label, and of no other",
       async () => {
         const mine = `${label}-watch`;
-        const events: ContainerEvent[] = [];
+        const events: InstanceEvent[] = [];
         const stop = new AbortController();
         const watching = failureReason(
           runtime.watch({ [mine]: "yes" }, (event) => events.push(event), { signal: stop.signal }),

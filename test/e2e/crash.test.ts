@@ -2,6 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { deploySteps } from "../../src/agent/deploy.ts";
+import { isLocked } from "../../src/agent/lock.ts";
+import { ask } from "../../src/control/client.ts";
+import type { DewyError } from "../../src/errors.ts";
 import { demoApp, demoCommand, TestHost } from "../support/host.ts";
 import { startLoad } from "../support/load.ts";
 import { until } from "../support/until.ts";
@@ -17,14 +20,24 @@ function expectWholeCurrent(host: TestHost): void {
   }
 }
 
-/** Runs an agent that dies at a step, until it has. */
-async function dieAt(step: string, args: readonly string[]): Promise<void> {
+/** Runs an agent that dies at a step, until it has; `upTo` brings it there. */
+async function dieAt(
+  step: string,
+  args: readonly string[],
+  upTo: () => Promise<unknown> = async () => undefined,
+): Promise<void> {
   const child = Bun.spawn([process.execPath, "test/support/dying-agent.ts", step, ...args], {
     stdio: ["ignore", "inherit", "ignore"],
   });
+  const brought = upTo();
   await child.exited;
+  // It died in the middle of its answer.
+  await brought.catch(() => undefined);
   expect(child.signalCode).toBe("SIGKILL");
 }
+
+const view = (host: TestHost) =>
+  ask(host.root, { kind: "view" }, {}, { signal: AbortSignal.timeout(20_000) }).catch(() => null);
 
 describe("kill -9 of the agent", () => {
   const modes = { server: ["--min-uptime", "200ms"], assets: [] } as const;
@@ -71,6 +84,95 @@ describe("kill -9 of the agent", () => {
       60_000,
     );
   }
+
+  const way = [
+    "--min-uptime",
+    "200ms",
+    "--soak",
+    "10m",
+    "--before-deploy-hook",
+    "true",
+    "--after-deploy-hook",
+    "true",
+  ];
+  const args = (host: TestHost) => [
+    "server",
+    ...host.flags(),
+    ...way,
+    "--port",
+    `${host.port}`,
+    "--",
+    ...demoCommand,
+  ];
+
+  /** v2.0.0 has replaced v1.0.0, and the agent that did so is dead. */
+  async function movedOn(host: TestHost): Promise<void> {
+    host.publish("v1.0.0");
+    const first = host.start(args(host));
+    await first.logged("Deploy done", { tag: "v1.0.0" });
+    host.publish("v2.0.0");
+    await first.logged("Soak begun", { tag: "v2.0.0" });
+    await until("reported", () => readdirSync(join(host.registry, "v2.0.0")).length === 2);
+    await first.stop("SIGKILL");
+  }
+
+  const rollBack = (host: TestHost) =>
+    until("an agent has taken the order", async () => {
+      const order = { kind: "rollback", tag: null } as const;
+      return ask(host.root, { kind: "order", order }, {}, { signal: AbortSignal.timeout(20_000) }).catch(
+        (error: DewyError) => error.code !== "no-agent" && error,
+      );
+    });
+
+  test.each([...deploySteps])(
+    'at step "%s" of a rollback: one version or the other, whole, and it holds',
+    async (step) => {
+      await using host = new TestHost();
+      await movedOn(host);
+      await dieAt(step, args(host), () => rollBack(host));
+      expectWholeCurrent(host);
+      expect(await host.ask()).not.toBe("");
+      const next = host.start(args(host));
+      await next.logged("Deploy skipped");
+      expect(host.current()).toBe(step === "committed" ? "v1.0.0" : "v2.0.0");
+      if (step !== "committed") await rollBack(host);
+      await host.serves("v1.0.0");
+      await next.logged("Deploy skipped", { reason: "held", tag: "v2.0.0" });
+      expect(
+        host.history().filter(({ tag, fromTag }) => tag === "v1.0.0" && fromTag === "v2.0.0"),
+      ).toHaveLength(1);
+      expect(await next.stop()).toBe(0);
+      expect(next.errors()).toEqual([]);
+    },
+    60_000,
+  );
+
+  test.each([...deploySteps])(
+    'at step "%s" of going back: the next start serves the good version',
+    async (step) => {
+      await using host = new TestHost();
+      await movedOn(host);
+      await dieAt(step, args(host), async () => {
+        await until("an agent has begun", () => isLocked(join(host.root, ".dewy/lock")));
+        await until("it knows the app", async () => (await view(host))?.app.kind === "serving");
+        process.kill(Number((await host.serves("v2.0.0")).split(" ")[2]), "SIGKILL");
+      });
+      expectWholeCurrent(host);
+      const next = host.start(args(host));
+      await host.serves("v1.0.0");
+      await next.logged("Deploy skipped", { reason: "quarantined", tag: "v2.0.0" });
+      await until("it is in the history", () =>
+        host.history().some(({ result }) => result === "rolled-back"),
+      );
+      expectWholeCurrent(host);
+      expect(host.state().quarantine).toMatchObject([
+        { tag: "v2.0.0", reason: expect.stringContaining("soak") },
+      ]);
+      expect(await next.stop()).toBe(0);
+      expect(host.history().filter(({ result }) => result === "rolled-back")).toHaveLength(1);
+    },
+    60_000,
+  );
 
   const kills = fullRun ? 200 : 40;
   test(`${kills} times at random moments under load: always whole, never a failed request`, async () => {

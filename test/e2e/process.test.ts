@@ -95,7 +95,7 @@ describe("the app's process", () => {
     const pid = pidOf(await host.serves("v1.0.0"));
     await agent.logged("Start notification");
     process.kill(pid, "SIGKILL");
-    await agent.logged("Server died", { error: "the server killed by SIGKILL" });
+    await agent.logged("Server died", { error: "the server was killed by SIGKILL" });
     expect(pidOf(await host.serves("v1.0.0"))).not.toBe(pid);
   }, 30_000);
 

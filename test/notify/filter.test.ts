@@ -13,22 +13,24 @@ function passing(query: string): string[] {
 
 const deploys = ["deploying", "downloaded", "pulled", "deployed"];
 const errors = ["failed", "quarantined", "crashed", "replica-lost", "recovered"];
+/** A deploy that failed after all. */
+const both = ["rolled-back"];
 const agents = ["agent-started", "agent-stopping", "restarted"];
 
 describe("a notifier is told", () => {
   test.each<[string, readonly string[]]>([
-    ["", [...agents, ...deploys, ...errors, "hook", "failed hook"]],
-    ["quiet=false", [...agents, ...deploys, ...errors, "hook", "failed hook"]],
-    ["on=deploy,error,hook,agent", [...agents, ...deploys, ...errors, "hook", "failed hook"]],
-    ["on=deploy", deploys],
-    ["on=error", [...errors, "failed hook"]],
-    ["on=error,deploy", [...deploys, ...errors, "failed hook"]],
+    ["", [...agents, ...deploys, ...errors, ...both, "hook", "failed hook"]],
+    ["quiet=false", [...agents, ...deploys, ...errors, ...both, "hook", "failed hook"]],
+    ["on=deploy,error,hook,agent", [...agents, ...deploys, ...errors, ...both, "hook", "failed hook"]],
+    ["on=deploy", [...deploys, ...both]],
+    ["on=error", [...errors, ...both, "failed hook"]],
+    ["on=error,deploy", [...deploys, ...errors, ...both, "failed hook"]],
     ["on=hook", ["hook", "failed hook"]],
     ["on=agent", agents],
-    ["quiet=true", ["deployed", ...errors, "failed hook"]],
-    ["quiet=true&on=deploy", ["deployed"]],
+    ["quiet=true", ["deployed", ...errors, ...both, "failed hook"]],
+    ["quiet=true&on=deploy", ["deployed", ...both]],
     ["quiet=true&on=hook", ["failed hook"]],
-    ["quiet=true&on=agent,error", [...errors, "failed hook"]],
+    ["quiet=true&on=agent,error", [...errors, ...both, "failed hook"]],
   ])("with ?%s", (query, kinds) => {
     // What is missing is told to everybody.
     expect(passing(query).sort()).toEqual([...kinds, "dropped"].sort());

@@ -66,7 +66,7 @@ describe("an event in one plain line", () => {
     [{ kind: "restarted", signal: "SIGUSR1" }, "Restarted receiving by SIGUSR1 signal"],
     [
       { kind: "failed", tag: "v1.2.3", message: "it died", hint: "see its log", servingTag: "v1.2.2" },
-      "Deploy of v1.2.3 failed: it died (v1.2.2 stays in place). see its log",
+      "Deploy of v1.2.3 failed: it died (v1.2.2 stays in place); see its log",
     ],
     [
       { kind: "failed", tag: null, message: "no answer", hint: null, servingTag: null },
@@ -74,7 +74,18 @@ describe("an event in one plain line", () => {
     ],
     [
       { kind: "quarantined", tag: "v1.2.3", digest: null, reason: "it died" },
-      "Quarantined v1.2.3: it died. It is not tried again until it changes or dewy retry is run",
+      "Quarantined v1.2.3: its deploy failed: it died. It is not tried again until it changes or dewy retry is run",
+    ],
+    [
+      {
+        kind: "quarantined",
+        tag: "v1.2.3",
+        digest: null,
+        reason: "it died",
+        hint: "see its log",
+        servingTag: "v1.2.2",
+      },
+      "Quarantined v1.2.3: its deploy failed: it died (v1.2.2 stays in place). It is not tried again until it changes or dewy retry is run",
     ],
     [
       { kind: "crashed", tag: "v1.2.3", reason: "killed by SIGSEGV", delayMs: 400 },
@@ -113,6 +124,18 @@ describe("an event in one plain line", () => {
       },
       "A container of v1.2.3 did not start: no. Next try in 2s",
     ],
+    [
+      {
+        kind: "replica-lost",
+        unit: "process",
+        how: "died",
+        tag: "v1.2.3",
+        container: "web-1-0",
+        reason: "it exited with code 3",
+        delayMs: 0,
+      },
+      "Process web-1-0 of v1.2.3 died: it exited with code 3. It is replaced now",
+    ],
     [{ kind: "pulled", tag: "v1.2.3" }, "Pulled image for v1.2.3"],
     [
       {
@@ -139,7 +162,7 @@ describe("an event in one plain line", () => {
     ],
     [
       { ...failed, hint: "look there!", run: { count: 1, lastUntil: "calm" } },
-      "Error occurred (count: 1): Check failed: no answer (nothing is deployed yet). look there! It comes and goes. No more error notifications until it has been calm for a while",
+      "Error occurred (count: 1): Check failed: no answer (nothing is deployed yet); look there! It comes and goes. No more error notifications until it has been calm for a while",
     ],
     [
       { kind: "crashed", tag: "v1.2.3", reason: "exit 1", delayMs: 1000, run: { count: 2, lastUntil: null } },

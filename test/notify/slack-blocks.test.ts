@@ -229,7 +229,7 @@ describe("a notice in Slack", () => {
 
   test("is a whole sentence in notifications, too", () => {
     expect(renderNotice(noticeOf(failed), untitled).text).toBe(
-      "Deploy of `v1.2.3` failed: the app did not listen\non port 8000 (`v1.2.2` stays in place). see its log",
+      "Deploy of `v1.2.3` failed: the app did not listen\non port 8000 (`v1.2.2` stays in place); see its log",
     );
   });
 

@@ -150,11 +150,11 @@ describe("an event's line", () => {
     [{ kind: "agent-stopping", reason: "no more <work>" }, "no more &lt;work&gt;"],
     [
       failed,
-      "Deploy of `v1.2.3` failed: v1.2.3-rc.1, v1.2.33, rev1.2.3, a-v1.2 and `v1.2.3`: it died (`v1.2` stays in place). see its log",
+      "Deploy of `v1.2.3` failed: v1.2.3-rc.1, v1.2.33, rev1.2.3, a-v1.2 and `v1.2.3`: it died (`v1.2` stays in place); see its log",
     ],
     [
       { ...failed, message: "<!channel> `x`", run },
-      "Error occurred (count: 3): Deploy of `v1.2.3` failed: &lt;!channel&gt; \u02cbx\u02cb (`v1.2` stays in place). see its log. No more error notifications until it is over",
+      "Error occurred (count: 3): Deploy of `v1.2.3` failed: &lt;!channel&gt; \u02cbx\u02cb (`v1.2` stays in place); see its log. No more error notifications until it is over",
     ],
     [{ kind: "downloaded", tag: "v1`<!here>" }, "Downloaded artifact for `v1\u02cb&lt;!here&gt;`"],
   ])("%j: %s", (event, line) => {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import type { Rotation } from "../../src/container/rotation.ts";
 import { records } from "../../src/events.ts";
 import type { ReplicaRotation } from "../../src/proxy/rotation.ts";
 import type { TcpProxy } from "../../src/proxy/tcp-proxy.ts";
+import type { Rotation } from "../../src/replicas/rotation.ts";
 import { freePort } from "../support/host.ts";
 import { startLoad } from "../support/load.ts";
 import { recordingLog } from "../support/recording.ts";

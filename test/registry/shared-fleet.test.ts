@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Delivery } from "../../src/activate/delivery.ts";
 import { Agent } from "../../src/agent/agent.ts";
+import { usualCrashLoop } from "../../src/agent/going-back.ts";
 import { History } from "../../src/agent/history.ts";
+import { Live } from "../../src/agent/live.ts";
 import { phaseOf } from "../../src/agent/pace.ts";
 import { StateFile } from "../../src/agent/state.ts";
 import { openMemoryCache } from "../../src/cache/memory.ts";
@@ -13,6 +15,8 @@ import type { Registry } from "../../src/registry/registry.ts";
 import type { SharedMemory } from "../../src/registry/shared/memory.ts";
 import { shareScope } from "../../src/registry/shared/scope.ts";
 import { shareRegistry } from "../../src/registry/shared/shared.ts";
+import { noOrder } from "../../src/release/version.ts";
+import { always } from "../../src/schedule/evaluate.ts";
 import type { Clock } from "../../src/util/time.ts";
 import { CountingRegistry, mortal, releaseOf, seededRandom } from "../support/fleet.ts";
 import { fleetCaches } from "../support/fleet-caches.ts";
@@ -95,13 +99,17 @@ class Fleet {
       announcer: silentAnnouncer(),
       clock,
       log: silentLog,
-      intervalMs,
+      live: new Live({ intervalMs, hooks, rules: always, keep: 7, soakMs: 0, logLevel: "info" }),
+      order: noOrder,
+      version: "0.1.0",
+      crashLoop: usualCrashLoop,
+      reload: null,
       phase: phaseOf(name, root),
       report: false,
       retryRequest: join(root, "retry"),
       onStep: () => undefined,
       onQuiet: () => undefined,
-      settings: { command: "assets", root, host: name, env: {}, hooks, hasPort: false },
+      settings: { command: "assets", root, host: name, env: {}, user: null, hasPort: false },
     });
     this.hosts.push(host);
     agent.run(stop).catch(() => undefined);
@@ -161,6 +169,7 @@ const instantDelivery: Delivery = {
       [Symbol.dispose]() {},
     };
   },
+  revive: async () => null,
   async forget() {},
   async restart() {},
   status: () => ({ kind: "idle" }),

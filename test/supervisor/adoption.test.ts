@@ -248,6 +248,7 @@ describe("a record", () => {
       command: ["./app", "--x"],
       listeners: [{ name: "8000", inode: 7 }],
       generations: [{ number: 2, pid: null, startTicks: null, release: null }],
+      rehearsals: [],
     };
     host.record.write(record);
     expect(host.record.read()).toEqual({ version: 1, bootId: bootId(), ...record });

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { listenEnvironment, readEnvDir } from "../../src/supervisor/environment.ts";
+import { readEnvDir } from "../../src/process/environment.ts";
+import { listenEnvironment } from "../../src/supervisor/environment.ts";
 import type { ListenSpec } from "../../src/supervisor/listen-spec.ts";
 import type { Supervisor } from "../../src/supervisor/supervisor.ts";
 import { descriptorOf } from "../../src/util/procfs.ts";

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { resolveProgram, withListenPid } from "../../src/supervisor/command.ts";
-import { describeExit } from "../../src/supervisor/generation.ts";
+import { describeExit } from "../../src/process/process.ts";
+import { resolveProgram } from "../../src/process/program.ts";
+import { withListenPid } from "../../src/supervisor/command.ts";
 import { type ListenSpec, listenName } from "../../src/supervisor/listen-spec.ts";
 import { nextRestart, noDeaths } from "../../src/supervisor/restart-policy.ts";
 import { tempDir } from "../support/temp-dir.ts";
@@ -42,7 +43,7 @@ test.each<[ListenSpec, string]>([
 
 test.each([
   [{ code: 3, signal: null }, "exited with code 3"],
-  [{ code: null, signal: "SIGSEGV" }, "killed by SIGSEGV"],
+  [{ code: null, signal: "SIGSEGV" }, "was killed by SIGSEGV"],
   [{ code: null, signal: null }, "ended"],
 ])("%j: %s", (exit, text) => {
   expect(describeExit(exit)).toBe(text);

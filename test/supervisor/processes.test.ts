@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
-import { processIsAlive, stopProcess } from "../../src/supervisor/generation.ts";
+import { processIsAlive, stopProcess } from "../../src/process/process.ts";
 import { openListener } from "../../src/supervisor/listener.ts";
 import { inodesAt, listeningInodes } from "../../src/supervisor/listening.ts";
 import {

@@ -268,7 +268,7 @@ describe("when the app dies", () => {
     await until("its death is noticed", () => supervisor.state.kind === "backoff");
     // The port stays open meanwhile: a client waits instead of being refused.
     expect(await host.ask()).toStartWith("v1 2 ");
-    expect(host.crashes).toMatchObject([{ reason: "the server killed by SIGKILL" }]);
+    expect(host.crashes).toMatchObject([{ reason: "the server was killed by SIGKILL" }]);
   });
 
   test("what it left behind of its group goes before long", async () => {

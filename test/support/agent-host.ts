@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Activator, StagedArtifact } from "../../src/activate/activator.ts";
 import { ArchiveDelivery, type ArchiveDeps } from "../../src/activate/archive.ts";
@@ -6,10 +6,15 @@ import { ReleaseDirectory } from "../../src/activate/release-dir.ts";
 import { Agent, type AgentDeps } from "../../src/agent/agent.ts";
 import { Announcer } from "../../src/agent/announce.ts";
 import type { DeploySettings } from "../../src/agent/deploy.ts";
+import { usualCrashLoop } from "../../src/agent/going-back.ts";
 import { History } from "../../src/agent/history.ts";
+import { Live, type LiveSettings } from "../../src/agent/live.ts";
 import { StateFile } from "../../src/agent/state.ts";
 import { openObjectCache } from "../../src/cache/object.ts";
 import { TroubleFile } from "../../src/notify/limiter-file.ts";
+import { semverScheme } from "../../src/release/semver.ts";
+import { tagOrder } from "../../src/release/version.ts";
+import { always } from "../../src/schedule/evaluate.ts";
 import { openLocalStore } from "../../src/store/local.ts";
 import { FakeClock } from "./clock.ts";
 import { MemoryRegistry } from "./memory-registry.ts";
@@ -17,27 +22,42 @@ import { recordingLog, recordingOutbox } from "./recording.ts";
 import { tempDir } from "./temp-dir.ts";
 
 type Changes = Partial<Omit<AgentDeps, "settings" | "delivery">> &
-  Partial<Pick<ArchiveDeps, "keep" | "cache" | "shared" | "maxCacheBytes">> & {
-    readonly settings?: Partial<DeploySettings>;
-  };
+  Partial<Pick<ArchiveDeps, "cache" | "shared" | "maxCacheBytes">> &
+  Partial<LiveSettings> & { readonly settings?: Partial<DeploySettings> };
+
+const usualLive: LiveSettings = {
+  intervalMs: 10_000,
+  hooks: { before: null, after: null, onFailure: "continue", timeoutMs: 60_000 },
+  rules: always,
+  keep: 7,
+  soakMs: 0,
+  logLevel: "info",
+};
 
 /** A working directory with an agent whose world is in this process: registry, clock, people, app. */
 export class AgentHost implements Disposable {
   readonly #dir = tempDir();
   readonly root = this.#dir.path;
   readonly cacheDir = join(this.root, ".dewy/cache");
-  readonly clock = new FakeClock();
+  readonly clock: FakeClock;
   readonly log = recordingLog();
-  readonly outbox = recordingOutbox();
-  readonly registry = new MemoryRegistry();
-  readonly releases = new ReleaseDirectory(this.root, this.clock);
+  readonly outbox: ReturnType<typeof recordingOutbox>;
+  readonly registry: MemoryRegistry;
+  readonly releases: ReleaseDirectory;
   readonly history = new History(join(this.root, ".dewy/history.jsonl"));
   readonly retryRequest = join(this.root, ".dewy/retry");
-  readonly app = new FakeApp(this.releases);
+  readonly app: FakeApp;
 
-  constructor() {
+  /** `crashed`: what another one has on disk at this moment, as a kill -9 of its agent would leave it. */
+  constructor(crashed: AgentHost | null = null) {
+    this.clock = crashed?.clock ?? new FakeClock();
+    this.registry = crashed?.registry ?? new MemoryRegistry();
+    this.outbox = recordingOutbox(crashed?.outbox.told);
+    this.releases = new ReleaseDirectory(this.root, this.clock);
+    this.app = new FakeApp(this.releases);
+    if (crashed !== null) cpSync(crashed.root, this.root, { recursive: true, verbatimSymlinks: true });
     mkdirSync(this.cacheDir, { recursive: true });
-    mkdirSync(this.releases.path);
+    mkdirSync(this.releases.path, { recursive: true });
   }
 
   /** The agent as it is at its start: what it knows is what is on disk. */
@@ -51,8 +71,10 @@ export class AgentHost implements Disposable {
 
   deps(changes: Changes = {}): AgentDeps {
     const { log, clock, registry, history, retryRequest } = this;
-    const { keep, cache, shared, maxCacheBytes, settings: settingChanges, ...others } = changes;
-    const archives = { keep, cache, shared, maxCacheBytes };
+    const { cache, shared, maxCacheBytes, settings: settingChanges, ...others } = changes;
+    const { intervalMs, hooks, rules, keep, soakMs, logLevel, ...parts } = others;
+    const archives = { cache, shared, maxCacheBytes };
+    const live = { intervalMs, hooks, rules, keep, soakMs, logLevel };
     const troubles = TroubleFile.open(join(this.root, ".dewy/limiter.json"), log);
     const { file: state, fresh } = StateFile.open(this.statePath, log);
     const settings: DeploySettings = {
@@ -60,7 +82,7 @@ export class AgentHost implements Disposable {
       root: this.root,
       host: "web1",
       env: { PATH: process.env["PATH"] },
-      hooks: { before: null, after: null, onFailure: "continue", timeoutMs: 60_000 },
+      user: null,
       hasPort: true,
       ...settingChanges,
     };
@@ -73,13 +95,17 @@ export class AgentHost implements Disposable {
       announcer: new Announcer({ outbox: this.outbox, troubles, clock, log }),
       clock,
       log,
-      intervalMs: 10_000,
+      live: new Live({ ...usualLive, ...definedOf(live) }),
+      order: tagOrder(semverScheme(null)),
+      version: "0.1.0",
+      crashLoop: usualCrashLoop,
+      reload: null,
       phase: null,
       report: true,
       retryRequest,
       onStep: () => undefined,
       onQuiet: () => undefined,
-      ...others,
+      ...parts,
       settings,
     };
   }
@@ -96,8 +122,10 @@ export class AgentHost implements Disposable {
       releases,
       clock,
       log,
-      keep: 7,
       maxArtifactBytes: 1024 * 1024,
+      links: [],
+      root: this.root,
+      user: null,
       tmpDir: join(this.root, ".dewy/tmp"),
     };
   }

@@ -2,9 +2,17 @@ import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, wr
 import { join } from "node:path";
 import type { Change } from "../../src/supervisor/change.ts";
 import { RecordFile } from "../../src/supervisor/record.ts";
+import type { Sickness } from "../../src/supervisor/soak-watch.ts";
 import { type Crash, Supervisor, type SupervisorOptions } from "../../src/supervisor/supervisor.ts";
-import { commandName, environment, processGroup } from "../../src/util/procfs.ts";
+import {
+  commandName,
+  environment,
+  processGroup,
+  processIds,
+  workingDirectory,
+} from "../../src/util/procfs.ts";
 import { systemClock } from "../../src/util/time.ts";
+import type { GateBehaviour } from "./gate-app.ts";
 import { freePort } from "./host.ts";
 import { recordingLog } from "./recording.ts";
 import { tempDir } from "./temp-dir.ts";
@@ -34,6 +42,8 @@ export class AppHost implements AsyncDisposable {
   readonly port = freePort();
   readonly log = recordingLog();
   readonly crashes: Crash[] = [];
+  readonly sicknesses: Sickness[] = [];
+  isSoaking = false;
   readonly record = new RecordFile(join(this.root, "supervisor.json"));
   readonly steps: string[] = [];
 
@@ -55,6 +65,13 @@ export class AppHost implements AsyncDisposable {
     return name;
   }
 
+  /** A release of an HTTP app that answers with its name and behaves as told. */
+  gateRelease(name: string, behaviour: GateBehaviour): string {
+    this.httpRelease(name, readFileSync("test/support/gate-app.ts", "utf8"));
+    writeFileSync(join(this.root, "releases", name, "BEHAVIOUR"), JSON.stringify(behaviour));
+    return name;
+  }
+
   switchTo(release: string): void {
     rmSync(join(this.root, "new"), { force: true });
     symlinkSync(join("releases", release), join(this.root, "new"));
@@ -67,10 +84,14 @@ export class AppHost implements AsyncDisposable {
       root: this.root,
       env: { PATH: process.env["PATH"] },
       envDir: null,
+      user: null,
       listen: [],
       stopTimeoutMs: 5000,
       killOldDelayMs: 0,
       minUptimeMs: 150,
+      health: null,
+      rehearse: false,
+      tmpDir: join(this.root, "tmp"),
       ...changes,
     };
   }
@@ -78,7 +99,10 @@ export class AppHost implements AsyncDisposable {
   open(changes: Partial<SupervisorOptions> = {}, c = forEver): Promise<Supervisor> {
     const { log, record } = this;
     const onCrash = (crash: Crash) => void this.crashes.push(crash);
-    return Supervisor.open(this.options(changes), { clock: systemClock, log, record, onCrash }, c);
+    const onSick = (sickness: Sickness) => void this.sicknesses.push(sickness);
+    const soaking = () => this.isSoaking;
+    const deps = { clock: systemClock, log, record, onCrash, onSick, soaking };
+    return Supervisor.open(this.options(changes), deps, c);
   }
 
   /** With a listener on this host's port, for the HTTP app. */
@@ -93,6 +117,7 @@ export class AppHost implements AsyncDisposable {
   /** A change from one release to another, whose steps are noted; `overrides` may do something else. */
   change(release: string, before: string | null, overrides: Partial<Change> = {}): Change {
     return {
+      kind: "deploy",
       release,
       prepare: async () => {
         this.steps.push("prepare");
@@ -128,6 +153,8 @@ export class AppHost implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const { generations = [] } = this.record.read() ?? {};
     for (const { pid } of generations) if (pid !== null) killGroup(pid);
+    // What went into a session of its own is in no group that is known.
+    for (const pid of processIds()) if (workingDirectory(pid) === this.root) process.kill(pid, "SIGKILL");
     this.#dir[Symbol.dispose]();
   }
 }

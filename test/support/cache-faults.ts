@@ -125,7 +125,7 @@ export function faultContract(name: string, start: () => Promise<FaultyService>)
           const { proxy, victim, other, log } = scene;
           const [old, fresh] = [Buffer.alloc(1000, 1), Buffer.alloc(1000, 2)];
           const version = await victim.compareAndSwap("key", old, null, c);
-          await proxy.toxic("latency", { latency: 100 }, "upstream");
+          await proxy.toxic("latency", { latency: 1000 }, "upstream");
           const swapping = failure(victim.compareAndSwap("key", fresh, version, c));
           await fault.inflict(scene);
           expectTrouble(await swapping);

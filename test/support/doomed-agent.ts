@@ -9,7 +9,15 @@ import { systemClock } from "../../src/util/time.ts";
 
 const [options = "", record = "", release = ""] = process.argv.slice(2);
 const c = { signal: new AbortController().signal };
-const deps = { clock: systemClock, log: silentLog, record: new RecordFile(record), onCrash: () => undefined };
+const nothing = () => undefined;
+const deps = {
+  clock: systemClock,
+  log: silentLog,
+  record: new RecordFile(record),
+  onCrash: nothing,
+  onSick: nothing,
+  soaking: () => false,
+};
 const supervisor = await Supervisor.open(JSON.parse(options) as SupervisorOptions, deps, c);
 await supervisor.resume(release, c);
 if (supervisor.state.kind !== "running") throw new Error(supervisor.state.kind);

@@ -1,5 +1,6 @@
 /** An agent that kills itself with SIGKILL at one step of a deploy: `bun dying-agent.ts STEP server …`. */
 import { writeSync } from "node:fs";
+import type { CommandHandlers } from "../../src/cli/dispatch.ts";
 import { runCli } from "../../src/cli/root.ts";
 import { runAgent } from "../../src/cli/run.ts";
 import type { AgentConfig } from "../../src/config/config.ts";
@@ -17,11 +18,12 @@ const agent = (config: AgentConfig) =>
       if (passed === step) process.kill(process.pid, "SIGKILL");
     },
   });
-const commands = {
+const commands: CommandHandlers = {
   agent,
   listContainers: async () => 0,
-  status: async () => 0,
-  retry: async () => 0,
+  operator: async () => 0,
+  completion: async () => 0,
+  print: stdout,
   checkUrls: urlChecker(env),
 };
 void runCli(argv, { env, stdout, stderr, commands }).then((code) => process.exit(code));

@@ -1,5 +1,6 @@
 /** An agent that kills itself with SIGKILL the nth time it passes a step: `bun dying-notifier.ts STEP NTH server …`. */
 import { writeSync } from "node:fs";
+import type { CommandHandlers } from "../../src/cli/dispatch.ts";
 import { runCli } from "../../src/cli/root.ts";
 import { runAgent } from "../../src/cli/run.ts";
 import type { AgentConfig } from "../../src/config/config.ts";
@@ -20,11 +21,12 @@ const agent = (config: AgentConfig) =>
       if (passes === Number(nth)) process.kill(process.pid, "SIGKILL");
     },
   });
-const commands = {
+const commands: CommandHandlers = {
   agent,
   listContainers: async () => 0,
-  status: async () => 0,
-  retry: async () => 0,
+  operator: async () => 0,
+  completion: async () => 0,
+  print: stdout,
   checkUrls: urlChecker(env),
 };
 void runCli(argv, { env, stdout, stderr, commands }).then((code) => process.exit(code));

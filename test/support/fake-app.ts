@@ -1,5 +1,5 @@
 import type { Socket, TCPSocketListener } from "bun";
-import type { PublishedPort } from "../../src/container/runtime.ts";
+import type { PublishedPort } from "../../src/replicas/engine.ts";
 
 /**
  * `serve`: HTTP 200; a number: that status; `mute`: accepts and says nothing; `close`: accepts and closes, as a
@@ -21,12 +21,12 @@ export class FakeApp {
     behaviour: Behaviour,
   ) {
     this.#behaviour = behaviour;
-    this.published = ports.map((containerPort) => {
+    this.published = ports.map((appPort) => {
       const listener = this.#listen();
       const hostPort = listener.port;
       if (behaviour === "refuse") listener.stop(true);
       else this.#listeners.push(listener);
-      return { containerPort, hostIp: "127.0.0.1", hostPort };
+      return { appPort, hostIp: "127.0.0.1", hostPort };
     });
   }
 

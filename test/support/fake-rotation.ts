@@ -1,4 +1,4 @@
-import type { ReplicaAddresses, Rotation } from "../../src/container/rotation.ts";
+import type { ReplicaAddresses, Rotation } from "../../src/replicas/rotation.ts";
 import { abortable, type Call } from "../../src/util/async.ts";
 
 /** A rotation that serves nobody: connections are what a test says they are. */

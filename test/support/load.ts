@@ -17,13 +17,14 @@ const request = (keep: boolean) =>
   `GET / HTTP/1.1\r\nHost: load\r\nConnection: ${keep ? "keep-alive" : "close"}\r\n\r\n`;
 
 /**
- * Asks an HTTP server on this machine without a pause, on `kept` connections that live as long as the server
- * lets them and `fresh` clients that open a new connection for each request, until `stop` is called.
+ * Asks an HTTP server on this machine without a pause (or with one of `pauseMs` after each answer), on `kept`
+ * connections that live as long as the server lets them and `fresh` clients that open a new connection for each
+ * request, until `stop` is called. `seen`: what it saw so far.
  */
 export function startLoad(
   port: number,
-  clients: { kept: number; fresh: number },
-): { stop(): Promise<LoadResult> } {
+  clients: { kept: number; fresh: number; pauseMs?: number },
+): { seen(): LoadResult; stop(): Promise<LoadResult> } {
   let running = true;
   let requests = 0;
   const failures: string[] = [];
@@ -42,18 +43,22 @@ export function startLoad(
       });
       if (connection === null) continue;
       count(await connection.ask(request(keep)));
-      if (!connection.closing) continue;
+      if (clients.pauseMs !== undefined) await Bun.sleep(clients.pauseMs);
+      // Not every server says that it closes.
+      if (keep && !connection.closing) continue;
       connection.end();
       connection = null;
     }
     connection?.end();
   };
   const all = [...Array(clients.kept).fill(true), ...Array(clients.fresh).fill(false)].map(client);
+  const seen = () => ({ requests, failures: [...failures], answers: new Map(answers) });
   return {
+    seen,
     async stop() {
       running = false;
       await Promise.all(all);
-      return { requests, failures, answers };
+      return seen();
     },
   };
 }

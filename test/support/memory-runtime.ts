@@ -1,18 +1,19 @@
 import type {
   Container,
-  ContainerEvent,
   ContainerRuntime,
   ContainerSpec,
   Image,
   PullRequest,
   RuntimeInfo,
 } from "../../src/container/runtime.ts";
+import { containerWords } from "../../src/container/words.ts";
 import { DewyError } from "../../src/errors.ts";
+import type { InstanceEvent } from "../../src/replicas/engine.ts";
 import type { Call } from "../../src/util/async.ts";
 import { type Behaviour, FakeApp } from "./fake-app.ts";
 import { newContainer, newImage } from "./memory-container.ts";
 
-type Operation = keyof Omit<ContainerRuntime, typeof Symbol.asyncDispose>;
+type Operation = keyof Omit<ContainerRuntime, typeof Symbol.asyncDispose | "words" | "listening">;
 
 interface Fault {
   readonly operation: Operation;
@@ -31,9 +32,10 @@ interface Entry {
 
 /** An engine in the test's own process. The containers' ports are real listening sockets. */
 export class MemoryRuntime implements ContainerRuntime {
+  readonly words = containerWords;
   readonly #images = new Map<string, { image: Image; behaviour: Behaviour }>();
   readonly #entries = new Map<string, Entry>();
-  readonly #watchers = new Set<{ onEvent: (event: ContainerEvent) => void; end: () => void }>();
+  readonly #watchers = new Set<{ onEvent: (event: InstanceEvent) => void; end: () => void }>();
   readonly #faults: Fault[] = [];
   #isDown = false;
   #number = 0;
@@ -183,7 +185,7 @@ export class MemoryRuntime implements ContainerRuntime {
 
   async watch(
     _: Readonly<Record<string, string>>,
-    onEvent: (event: ContainerEvent) => void,
+    onEvent: (event: InstanceEvent) => void,
     c: Call,
   ): Promise<void> {
     await this.#answer("watch", c, () => undefined);
@@ -196,6 +198,10 @@ export class MemoryRuntime implements ContainerRuntime {
       this.#watchers.delete(watcher);
       c.signal.removeEventListener("abort", onAbort);
     });
+  }
+
+  listening(): null {
+    return null;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

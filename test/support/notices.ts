@@ -36,6 +36,7 @@ const byKind: { readonly [K in DeployEvent["kind"]]: DeployEvent & { kind: K } }
     run: { count: 3, lastUntil: "over" },
   },
   quarantined: { kind: "quarantined", tag: "v1.2.3", digest: null, reason: "it died" },
+  "rolled-back": { kind: "rolled-back", tag: "v1.2.2", fromTag: "v1.2.3", reason: "it died" },
   crashed: { kind: "crashed", tag: "v1.2.3", reason: "killed by SIGSEGV", delayMs: 400 },
   "replica-lost": {
     kind: "replica-lost",

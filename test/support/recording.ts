@@ -31,9 +31,14 @@ export function recordingLog(): Log & {
   };
 }
 
+interface Told {
+  readonly event: DeployEvent;
+  readonly origin: NoticeOrigin;
+}
+
 /** An outbox that keeps what it is told, and sends it to nobody. */
-export function recordingOutbox() {
-  const told: { readonly event: DeployEvent; readonly origin: NoticeOrigin }[] = [];
+export function recordingOutbox(before: readonly Told[] = []) {
+  const told = [...before];
   return {
     told,
     get events(): readonly DeployEvent[] {

@@ -1,4 +1,4 @@
-import { archives, deploying, type FlagSpec } from "./spec.ts";
+import { archives, deploying, type FlagSpec, operator } from "./spec.ts";
 
 export const agentFlags = [
   {
@@ -58,7 +58,7 @@ export const agentFlags = [
   {
     name: "root",
     value: "DIR",
-    commands: [...deploying, "status", "retry"],
+    commands: [...deploying, ...operator, "config check", "config show"],
     default: ".",
     defaultText: "the working directory",
     group: "Agent",

@@ -1,4 +1,4 @@
-import { deploying, everywhere, type FlagSpec } from "./spec.ts";
+import { deploying, everywhere, type FlagSpec, operator } from "./spec.ts";
 
 export const outputFlags = [
   {
@@ -30,9 +30,9 @@ export const outputFlags = [
   {
     name: "json",
     value: null,
-    commands: ["status", "container list"],
+    commands: [...operator, "container list", "config check", "config show"],
     group: "Output",
-    help: "Print JSON for scripts",
+    help: "Print JSON for scripts; an error too, beside what goes to stderr",
   },
   {
     name: "help",

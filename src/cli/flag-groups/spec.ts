@@ -22,11 +22,14 @@ export interface FlagSpec {
 export type FlagGroup =
   | "Release"
   | "App"
+  | "Health"
   | "Container"
   | "Proxy"
+  | "Schedule"
   | "Hook"
   | "Agent"
   | "Telemetry"
+  | "Operator"
   | "Output"
   | "General";
 
@@ -34,4 +37,17 @@ export const server = ["server"] as const;
 export const container = ["container"] as const;
 export const archives = ["server", "assets"] as const;
 export const deploying = ["server", "assets", "container"] as const;
+export const operator = [
+  "status",
+  "history",
+  "check",
+  "deploy",
+  "rollback",
+  "hold",
+  "resume",
+  "retry",
+  "restart",
+  "reload",
+  "logs",
+] as const;
 export const everywhere = [...commandNames, "version"] as const;

@@ -1,4 +1,5 @@
-import type { Container, Image, PublishedPort } from "../runtime.ts";
+import type { PublishedPort } from "../../replicas/engine.ts";
+import type { Container, Image } from "../runtime.ts";
 import { fullReference } from "./names.ts";
 import { readState, type WireChecked, type WireContainer, type WireImage } from "./wire.ts";
 
@@ -81,10 +82,10 @@ function timeOf(text: string | null | undefined): Date | null {
 
 function portsOf(wire: WireContainer): readonly PublishedPort[] {
   return Object.entries(wire.NetworkSettings?.Ports ?? {}).flatMap(([name, bindings]) => {
-    const containerPort = tcpPortOf(name);
-    if (containerPort === undefined) return [];
+    const appPort = tcpPortOf(name);
+    if (appPort === undefined) return [];
     return (bindings ?? [])
-      .map(({ HostIp, HostPort }) => ({ containerPort, hostIp: HostIp ?? "", hostPort: Number(HostPort) }))
+      .map(({ HostIp, HostPort }) => ({ appPort, hostIp: HostIp ?? "", hostPort: Number(HostPort) }))
       .filter(({ hostPort }) => hostPort > 0);
   });
 }

@@ -3,7 +3,9 @@ import { systemCode } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { Call } from "../../util/async.ts";
 import type { Clock } from "../../util/time.ts";
+import { containerListens } from "../health/listening.ts";
 import type { ContainerRuntime } from "../runtime.ts";
+import { containerWords } from "../words.ts";
 import { EngineApi } from "./api.ts";
 import {
   createContainer,
@@ -59,6 +61,8 @@ export async function openRuntime(options: EngineOptions, deps: EngineDeps): Pro
     warned.add(warning);
   };
   return {
+    words: containerWords,
+    listening: (container, { appPort }) => containerListens(container, appPort),
     async info(c) {
       const choice = settled ?? choose();
       const info = await runtimeInfo(api, c);

@@ -1,5 +1,5 @@
+import type { InstanceEvent } from "../../replicas/engine.ts";
 import type { Call } from "../../util/async.ts";
-import type { ContainerEvent } from "../runtime.ts";
 import { type EngineApi, filters, labelFilter, readRefusal } from "./api.ts";
 import { refused } from "./failure.ts";
 import { jsonLines } from "./lines.ts";
@@ -13,7 +13,7 @@ const synonyms: Readonly<Record<string, string>> = { remove: "destroy" };
 export async function watchContainers(
   api: EngineApi,
   labels: Readonly<Record<string, string>>,
-  onEvent: (event: ContainerEvent) => void,
+  onEvent: (event: InstanceEvent) => void,
   c: Call,
 ): Promise<void> {
   const doing = "watching containers";

@@ -1,13 +1,14 @@
 import { DewyError } from "../../errors.ts";
 import type { HealthPolicy } from "../../health/policy.ts";
 import type { Digest } from "../../release/release.ts";
-import type { Deployment } from "../deployment.ts";
-import { nameFromRepository } from "../labels.ts";
+import type { Deployment } from "../../replicas/deployment.ts";
+import { nameFromRepository } from "../../replicas/labels.ts";
 import { engineProblems } from "../run-options/engine-problems.ts";
 import { containerEnvironment, type Variables } from "../run-options/env-file.ts";
 import { optionsFingerprint } from "../run-options/fingerprint.ts";
 import type { RunOptions } from "../run-options/parse.ts";
-import type { Image, RuntimeInfo } from "../runtime.ts";
+import type { ContainerRuntime, Image, RuntimeInfo } from "../runtime.ts";
+import { creation } from "./creation.ts";
 import { type PortRequest, resolvePorts } from "./port-mapping.ts";
 import { replicaSpec, usesHealthcheck } from "./replica-spec.ts";
 
@@ -62,8 +63,18 @@ export function checkEngine({ options }: Pick<AppPlan, "options">, info: Runtime
   throw new DewyError("config-invalid", message, { hint: first.hint });
 }
 
-/** What to run of an image. `config-invalid`: the image and the operator's choice don't fit. */
-export function planDeployment(plan: AppPlan, deployed: DeployedImage): Deployment {
+/** A deployment of containers. */
+export interface ContainerDeployment extends Deployment {
+  /** Its containers run as root though nobody asked for that. */
+  readonly rootByDefault: boolean;
+}
+
+/** What `engine` is to run of an image. `config-invalid`: the image and the operator's choice don't fit. */
+export function planDeployment(
+  plan: AppPlan,
+  deployed: DeployedImage,
+  engine: Pick<ContainerRuntime, "image" | "create">,
+): ContainerDeployment {
   const { app, options, command, root, agent, own } = plan;
   const { version, digest, image, reference, deployedAt } = deployed;
   const ports = resolvePorts(plan.ports, image, options);
@@ -84,12 +95,12 @@ export function planDeployment(plan: AppPlan, deployed: DeployedImage): Deployme
     });
   return {
     version,
-    image: { reference, id: image.id, digest },
+    image: { reference, id: image.id },
     deployedAt,
     options: optionsFingerprint({ options, command, ports, own, agent }),
     ports,
     usesHealthcheck: usesHealthcheck(image, options),
     rootByDefault: specOf(1).rootByDefault,
-    makeSpec: specOf,
+    ...creation({ reference, id: image.id }, specOf, engine),
   };
 }

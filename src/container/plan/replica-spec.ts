@@ -1,13 +1,14 @@
 import { resolve } from "node:path";
 import { DewyError } from "../../errors.ts";
+import { containerName, writeLabels } from "../../replicas/labels.ts";
+import type { PortMapping } from "../../replicas/ports.ts";
 import type { CreateBody, Mount } from "../create-body.ts";
-import { containerName, writeLabels } from "../labels.ts";
 import type { Bind } from "../run-options/draft.ts";
 import { containerEnvironment, type Variables } from "../run-options/env-file.ts";
 import { optionsFingerprint } from "../run-options/fingerprint.ts";
 import type { RunOptions } from "../run-options/parse.ts";
 import type { ContainerSpec, Image } from "../runtime.ts";
-import { type PortMapping, portBindings } from "./port-mapping.ts";
+import { portBindings } from "./port-mapping.ts";
 import { replicaUser } from "./user.ts";
 
 export interface ReplicaRequest {

@@ -1,4 +1,4 @@
-import type { PortMapping } from "../plan/port-mapping.ts";
+import type { PortMapping } from "../../replicas/ports.ts";
 import type { Variables } from "./env-file.ts";
 import type { RunOptions } from "./parse.ts";
 
@@ -18,7 +18,7 @@ export interface OperatorChoice {
 export function optionsFingerprint({ options, command, ports, own, agent }: OperatorChoice): string {
   const names = options.environment.env.filter((entry) => !entry.includes("="));
   const inherited = names.map((name) => [name, own[name] ?? null]);
-  const containerPorts = [...new Set(ports.map((port) => port.containerPort))].sort((a, b) => a - b);
+  const containerPorts = [...new Set(ports.map((port) => port.appPort))].sort((a, b) => a - b);
   const text = JSON.stringify([options, command, containerPorts, inherited, agent], sortedKeys);
   return new Bun.CryptoHasher("sha256").update(text).digest("hex").slice(0, 12);
 }

@@ -1,4 +1,4 @@
-import { isReservedLabel } from "../labels.ts";
+import { isReservedLabel } from "../../replicas/labels.ts";
 import { list, type OptionSpec, single } from "./option.ts";
 import { invalid } from "./problem.ts";
 

@@ -64,6 +64,8 @@ function outcomeOf(event: DeployEvent): string {
     case "deployed":
     case "quarantined":
       return `${event.tag} ${event.kind}`;
+    case "rolled-back":
+      return `went back from ${event.fromTag} to ${event.tag}`;
     case "hook":
       return `${event.hook} deploy hook ${event.result.exitCode === 0 ? "succeeded" : "failed"}`;
     case "restarted":

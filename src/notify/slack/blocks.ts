@@ -103,6 +103,8 @@ function detailsOf(event: DeployEvent): Details {
       return failed(event);
     case "quarantined":
       return quarantined(event);
+    case "rolled-back":
+      return wentBack(event);
     case "crashed":
       return details(tagField(event.tag), [
         reason(event.reason),
@@ -125,20 +127,34 @@ function failed(event: Extract<DeployEvent, { kind: "failed" }>): Details {
 }
 
 function quarantined(event: Extract<DeployEvent, { kind: "quarantined" }>): Details {
-  const { tag, digest } = event;
+  const { tag, digest, servingTag, hint } = event;
+  const kept = servingTag ? `${code(servingTag)} stays in place. ` : "";
   const fields = [field("Version", code(tag)), ...(digest === null ? [] : [field("Digest", code(digest))])];
   return details(fields, [
     reason(event.reason),
-    did(`${code(tag)} is not tried again until it changes`),
+    did(`${kept}${code(tag)} is not tried again until it changes`),
+    todo(hint ?? ""),
     "*What to do*\nPublish a corrected release, or run `dewy retry`",
   ]);
 }
 
+function wentBack({ tag, fromTag, reason: why }: Extract<DeployEvent, { kind: "rolled-back" }>): Details {
+  return details(
+    [field("Version", journey(fromTag, tag))],
+    [
+      reason(why),
+      did(`${code(tag)} serves again. ${code(fromTag)} is not tried again until it changes`),
+      "*What to do*\nPublish a corrected release, or run `dewy retry`",
+    ],
+  );
+}
+
 function replicaLost(event: Extract<DeployEvent, { kind: "replica-lost" }>): Details {
-  const { tag, container, delayMs, how } = event;
+  const { tag, container, unit, delayMs, how } = event;
   const next = delayMs > 0 ? `in ${formatDuration(Math.round(delayMs))}` : "now";
   const what = how === "not-started" ? "The next one is tried" : "It is replaced";
-  const fields = container === null ? [] : [field("Container", code(container))];
+  const fields =
+    container === null ? [] : [field(unit === "process" ? "Process" : "Container", code(container))];
   return details([field("Version", code(tag)), ...fields], [reason(event.reason), did(`${what} ${next}`)]);
 }
 

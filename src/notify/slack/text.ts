@@ -79,8 +79,16 @@ export function headlineOf(event: DeployEvent, limit: number): string {
   return markedUp(end < 0 ? plain : plain.slice(0, end), marksOf(event), limit);
 }
 
+const reasoned: ReadonlySet<DeployEvent["kind"]> = new Set([
+  "failed",
+  "quarantined",
+  "rolled-back",
+  "crashed",
+  "replica-lost",
+]);
+
 function hasReason({ kind }: DeployEvent): boolean {
-  return kind === "failed" || kind === "quarantined" || kind === "crashed" || kind === "replica-lost";
+  return reasoned.has(kind);
 }
 
 /** The reason of a stop has back-quotes of its own, which are ours. */

@@ -25,6 +25,7 @@ export function toneOf(event: DeployEvent): Tone {
       return event.how === "not-started" ? "danger" : "warning";
     case "failed":
     case "quarantined":
+    case "rolled-back":
     case "crashed":
       return "danger";
     default:

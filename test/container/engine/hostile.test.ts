@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { openRuntime } from "../../../src/container/engine/open.ts";
-import type { ContainerEvent, ContainerRuntime } from "../../../src/container/runtime.ts";
+import type { ContainerRuntime } from "../../../src/container/runtime.ts";
+import type { InstanceEvent } from "../../../src/replicas/engine.ts";
 import { systemClock } from "../../../src/util/time.ts";
 import { FakeClock } from "../../support/clock.ts";
 import { failureOf } from "../../support/engine-failure.ts";
@@ -390,7 +391,7 @@ describe("a watch", () => {
       connection.write(lastChunk);
     };
     await withEngine(pieces, async (runtime) => {
-      const events: ContainerEvent[] = [];
+      const events: InstanceEvent[] = [];
       await runtime.watch({}, (each) => events.push(each), never);
       expect(events).toEqual([
         { id: "a", action: "start" },
@@ -405,7 +406,7 @@ describe("a watch", () => {
     await withEngine(
       says(`${chunkedHead}${chunk(`${event("a", "start")}\n`)}`),
       async (runtime, engine) => {
-        const events: ContainerEvent[] = [];
+        const events: InstanceEvent[] = [];
         const stop = new AbortController();
         const watching = runtime.watch({ "dewy.app": "web", any: "" }, (each) => events.push(each), stop);
         await until("the event is told", () => events.length === 1);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { openRuntime } from "../../../src/container/engine/open.ts";
-import type { ContainerEvent, ContainerRuntime } from "../../../src/container/runtime.ts";
+import type { ContainerRuntime } from "../../../src/container/runtime.ts";
+import type { InstanceEvent } from "../../../src/replicas/engine.ts";
 import { systemClock } from "../../../src/util/time.ts";
 import { failureOf } from "../../support/engine-failure.ts";
 import { startContractImages } from "../../support/engine-images.ts";
@@ -31,7 +32,7 @@ describe.each(engines)("%s that goes away", (_, start) => {
       const id = await runtime.create(spec, never);
       await runtime.start(id, never);
 
-      const events: ContainerEvent[] = [];
+      const events: InstanceEvent[] = [];
       const underWay = [
         runtime.stop(id, 20_000, never),
         runtime.watch({}, (event) => events.push(event), never),

@@ -1,12 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import {
-  directAddresses,
-  joinAddresses,
-  portBindings,
-  publishedAddresses,
-  resolvePorts,
-} from "../../../src/container/plan/port-mapping.ts";
+import { portBindings, resolvePorts } from "../../../src/container/plan/port-mapping.ts";
 import { parseRunOptions } from "../../../src/container/run-options/parse.ts";
+import { directAddresses, joinAddresses, publishedAddresses } from "../../../src/replicas/ports.ts";
 
 const none = { config: {} };
 const open = (proxyPort: number, containerPort: number | null = null) => ({ proxyPort, containerPort });
@@ -14,28 +9,28 @@ const open = (proxyPort: number, containerPort: number | null = null) => ({ prox
 describe("a proxy port leads to", () => {
   test("the container port that it names, whatever the image exposes", () => {
     expect(resolvePorts([open(8000, 8080)], { exposedPorts: [] }, none)).toEqual([
-      { proxyPort: 8000, containerPort: 8080 },
+      { proxyPort: 8000, appPort: 8080 },
     ]);
   });
 
   test("the only port that the image exposes", () => {
     expect(resolvePorts([open(8000), open(8001, 9000)], { exposedPorts: [8080] }, none)).toEqual([
-      { proxyPort: 8000, containerPort: 8080 },
-      { proxyPort: 8001, containerPort: 9000 },
+      { proxyPort: 8000, appPort: 8080 },
+      { proxyPort: 8001, appPort: 9000 },
     ]);
   });
 
   test("the only TCP port that --expose names", () => {
     const { options } = parseRunOptions(["--expose", "7000", "--expose", "53/udp"]);
     expect(resolvePorts([open(8000)], { exposedPorts: [] }, options)).toEqual([
-      { proxyPort: 8000, containerPort: 7000 },
+      { proxyPort: 8000, appPort: 7000 },
     ]);
   });
 
   test("the same container port as another one", () => {
     expect(resolvePorts([open(8000), open(8001)], { exposedPorts: [8080] }, none)).toEqual([
-      { proxyPort: 8000, containerPort: 8080 },
-      { proxyPort: 8001, containerPort: 8080 },
+      { proxyPort: 8000, appPort: 8080 },
+      { proxyPort: 8001, appPort: 8080 },
     ]);
   });
 
@@ -54,9 +49,9 @@ describe("a proxy port leads to", () => {
 
 test("each container port is published once, on a port of 127.0.0.1 that the engine chooses", () => {
   const ports = [
-    { proxyPort: 8000, containerPort: 8080 },
-    { proxyPort: 8001, containerPort: 8080 },
-    { proxyPort: 8002, containerPort: 9090 },
+    { proxyPort: 8000, appPort: 8080 },
+    { proxyPort: 8001, appPort: 8080 },
+    { proxyPort: 8002, appPort: 9090 },
   ];
   const binding = [{ HostIp: "127.0.0.1", HostPort: "" }];
   expect(portBindings(ports)).toEqual({
@@ -67,11 +62,11 @@ test("each container port is published once, on a port of 127.0.0.1 that the eng
 
 describe("a replica is reached", () => {
   const ports = [
-    { proxyPort: 8000, containerPort: 8080 },
-    { proxyPort: 8001, containerPort: 9090 },
+    { proxyPort: 8000, appPort: 8080 },
+    { proxyPort: 8001, appPort: 9090 },
   ];
-  const published = (containerPort: number, hostIp: string, hostPort = 32768) => ({
-    containerPort,
+  const published = (appPort: number, hostIp: string, hostPort = 32768) => ({
+    appPort,
     hostIp,
     hostPort,
   });

@@ -78,7 +78,7 @@ describe.each([
       baseName: "dewy-replica",
       options,
       image: { reference: image, user: "", digest: null },
-      ports: [{ proxyPort: 8000, containerPort: 8080 }],
+      ports: [{ proxyPort: 8000, appPort: 8080 }],
       command: ["busybox", "sh", "-c", report],
       version: "v1.0.0",
       deployedAt: new Date(),

@@ -2,18 +2,18 @@ import { describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
-  containerName,
-  labelsOfApp,
-  nameFromRepository,
-  readLabels,
-  writeLabels,
-} from "../../../src/container/labels.ts";
-import {
   type ReplicaRequest,
   replicaSpec,
   usesHealthcheck,
 } from "../../../src/container/plan/replica-spec.ts";
 import { parseRunOptions, type RunOptions } from "../../../src/container/run-options/parse.ts";
+import {
+  containerName,
+  labelsOfApp,
+  nameFromRepository,
+  readLabels,
+  writeLabels,
+} from "../../../src/replicas/labels.ts";
 import { tempDir } from "../../support/temp-dir.ts";
 
 function parsed(...args: string[]): RunOptions {
@@ -28,7 +28,7 @@ const plain: ReplicaRequest = {
   baseName: "shop",
   options: parsed(),
   image: { reference: "registry.test/acme/shop@sha256:1", user: "app", digest },
-  ports: [{ proxyPort: 8000, containerPort: 8080 }],
+  ports: [{ proxyPort: 8000, appPort: 8080 }],
   command: [],
   version: "v1.2.3",
   deployedAt: new Date("2026-11-21T09:36:40.789Z"),

@@ -368,7 +368,7 @@ describe("the fingerprint of what the operator chose", () => {
     own: { B: "1" },
     agent,
   };
-  const ports = [{ proxyPort: 8000, containerPort: 8080 }];
+  const ports = [{ proxyPort: 8000, appPort: 8080 }];
 
   test("is the same for the same choice, in whatever order options of one kind of map were written", () => {
     const one = { ...base, options: parsed("-l", "a=1", "-l", "b=2", "--init", "-m", "1g") };
@@ -389,7 +389,7 @@ describe("the fingerprint of what the operator chose", () => {
   });
 
   test("does not change with the proxy's port or a variable nobody asked for", () => {
-    const other = { ...base, ports: [{ proxyPort: 9000, containerPort: 8080 }], own: { B: "1", C: "3" } };
+    const other = { ...base, ports: [{ proxyPort: 9000, appPort: 8080 }], own: { B: "1", C: "3" } };
     expect(optionsFingerprint(other)).toBe(optionsFingerprint({ ...base, ports }));
   });
 });

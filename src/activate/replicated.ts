@@ -1,0 +1,65 @@
+import { messageOf } from "../errors.ts";
+import { records } from "../events.ts";
+import type { Log } from "../log.ts";
+import type { DeployedRelease } from "../processes/plan.ts";
+import type { Deployment } from "../replicas/deployment.ts";
+import type { ReplicaSet } from "../replicas/replica-set.ts";
+import type { Activator } from "./activator.ts";
+import type { ReleaseDirectory } from "./release-dir.ts";
+import { releaseTime } from "./release-name.ts";
+import { switchCurrent } from "./switch.ts";
+
+export interface ReplicatedDeps {
+  readonly releases: ReleaseDirectory;
+  readonly replicas: Pick<ReplicaSet, "resume" | "update" | "restart" | "status">;
+  readonly plan: (deployed: DeployedRelease) => Deployment;
+  /** Of the recorded release; null: it is not known. */
+  readonly recordedTag: () => string | null;
+  readonly log: Log;
+}
+
+/** Each release runs from its own directory, in processes behind the agent's proxy, which it rolls to one by one. */
+export function replicatedActivator(deps: ReplicatedDeps): Activator {
+  const { releases, replicas, plan, recordedTag, log } = deps;
+  return {
+    async resume(release, c) {
+      if (release === null) return await replicas.resume(null, c);
+      const version = recordedTag() ?? release;
+      await replicas.resume(plan({ version, release, deployedAt: releaseTime(release) }), c);
+      log.info(records.startServer, { release });
+    },
+
+    async activate({ tag, release }, steps, c) {
+      const before = releases.linkTarget();
+      const deployment = plan({ version: tag, release, deployedAt: releaseTime(release) });
+      try {
+        switchCurrent(releases, release, log);
+        await steps.switched();
+        const how = await replicas.update(
+          deployment,
+          { switched: async () => undefined, commit: () => steps.commit() },
+          c,
+        );
+        return { how };
+      } catch (error) {
+        takeBack(releases, before, log);
+        throw error;
+      }
+    },
+
+    restart: (c) => replicas.restart(c),
+
+    status: () => replicas.status(),
+
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+/** Whatever else fails: the old processes serve on, and what they are made from is the old release. */
+function takeBack(releases: ReleaseDirectory, before: string | null, log: Log): void {
+  try {
+    releases.restoreLink(before);
+  } catch (error) {
+    log.error("Failed change not taken back", { error: messageOf(error) });
+  }
+}

@@ -1,0 +1,142 @@
+import { existsSync, rmSync } from "node:fs";
+import type { Delivery, DeliveryStatus } from "../activate/delivery.ts";
+import { type DewyError, toDewyError } from "../errors.ts";
+import { records } from "../events.ts";
+import { duration, type Log } from "../log.ts";
+import { unreachable } from "../util/assert.ts";
+import type { Call } from "../util/async.ts";
+import type { Clock } from "../util/time.ts";
+import type { Announcer } from "./announce.ts";
+import type { Check, Finding } from "./check.ts";
+import { artifactMissing, publishedErrand } from "./errand.ts";
+import { explain } from "./explain.ts";
+import { isSoaking } from "./going-back.ts";
+import { expired } from "./hold.ts";
+import type { Notes } from "./notes.ts";
+import type { Reporter } from "./report.ts";
+import { restoreRecorded } from "./restore.ts";
+import type { Retreat } from "./retreat.ts";
+import type { Outcome, Rollout } from "./rollout.ts";
+import { SkipLog } from "./skip-log.ts";
+import type { StateFile } from "./state.ts";
+
+interface TickDeps {
+  readonly delivery: Delivery;
+  readonly state: StateFile;
+  readonly announcer: Announcer;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** `dewy retry` leaves it for the agent to find. */
+  readonly retryRequest: string;
+  readonly check: Check;
+  readonly rollout: Rollout;
+  readonly retreat: Retreat;
+  readonly reporter: Reporter;
+  readonly notes: Notes;
+}
+
+const stuckAfterMs = 15 * 60_000;
+
+/** What is due at each of the agent's checks. */
+export class Tick {
+  readonly #skips: SkipLog;
+
+  constructor(private readonly deps: TickDeps) {
+    this.#skips = new SkipLog(deps);
+  }
+
+  /** Rejects only when `c` aborts. */
+  async run(c: Call): Promise<Outcome> {
+    const done = new AbortController();
+    this.#reportIfStuck(AbortSignal.any([c.signal, done.signal]));
+    try {
+      this.#honourRetryRequest();
+      this.#endWhatIsOver();
+      // What the last run or the last tick could not bring home, before another deploy takes its place.
+      await this.deps.reporter.deliver(c);
+      await this.deps.retreat.run(c);
+      return await this.#look(c);
+    } catch (error) {
+      c.signal.throwIfAborted();
+      const failure = toDewyError(error, "check for a new release");
+      this.deps.notes.polled(false, this.deps.notes.lastPoll?.newest ?? null);
+      return this.#failed(null, failure);
+    } finally {
+      done.abort();
+      if (isWell(this.deps.delivery.status())) this.deps.announcer.well("app");
+    }
+  }
+
+  async #look(c: Call): Promise<Outcome> {
+    const { announcer, delivery, state, check } = this.deps;
+    if (!check.isIntact) restoreRecorded(delivery, state.state);
+    const finding = await check.ask("tick", c);
+    const { decision, about } = finding;
+    this.deps.notes.polled(true, finding.newest?.tag ?? null);
+    this.#noteWaiting(finding);
+    announcer.well("check");
+    switch (decision.kind) {
+      case "skip":
+      case "wait":
+        this.#skips.note(decision.reason, about);
+        // Between two tries of a release that fails nothing has become well.
+        if (decision.reason !== "backoff") announcer.well("deploy");
+        return { kind: "idle" };
+      case "no-artifact":
+        return this.#failed(decision.tag, artifactMissing(decision.tag));
+      case "deploy":
+        return this.deps.rollout.run(publishedErrand(decision.release, delivery, { origin: "check" }), c);
+      default:
+        return unreachable(decision);
+    }
+  }
+
+  #noteWaiting(finding: Finding): void {
+    const { decision, about } = finding;
+    const waits = decision.kind === "wait" || (decision.kind === "skip" && decision.reason !== "current");
+    const { text, until } = explain(decision, about, this.deps.state.state);
+    const tag = about?.tag ?? null;
+    this.deps.notes.waiting =
+      waits && tag !== null ? { tag, reason: text, until: until?.toISOString() ?? null } : null;
+  }
+
+  #failed(tag: string | null, failure: DewyError): Outcome {
+    this.deps.notes.logFailure(failure, tag);
+    this.deps.notes.tellFailure(tag, failure);
+    return { kind: "failed", failure };
+  }
+
+  #honourRetryRequest(): void {
+    const { retryRequest, state, log } = this.deps;
+    if (!existsSync(retryRequest)) return;
+    state.update({ quarantine: [], failure: null });
+    rmSync(retryRequest, { force: true });
+    log.info("Retry requested: quarantine lifted");
+  }
+
+  #endWhatIsOver(): void {
+    const { state, clock, log } = this.deps;
+    const now = clock.now();
+    const hold = expired(state.state, now);
+    if (hold !== null) {
+      log.info(records.holdEnded, { until: state.state.hold?.until ?? undefined });
+      state.learn(hold);
+    }
+    if (state.state.soak !== null && !isSoaking(state.state, now)) {
+      log.info(records.soaked, { tag: state.state.current?.tag });
+      state.learn({ soak: null });
+    }
+  }
+
+  #reportIfStuck(signal: AbortSignal): void {
+    const warn = (): void =>
+      this.deps.log.warn("A check takes unusually long", { after: duration(stuckAfterMs) });
+    void this.deps.clock.sleep(stuckAfterMs, signal).then(warn, () => undefined);
+  }
+}
+
+/** With all its replicas, where it has some; what has no app is well, too. */
+function isWell(status: DeliveryStatus): boolean {
+  if (status.kind === "idle") return true;
+  return status.kind === "serving" && (status.inRotation ?? 1) >= (status.replicas ?? 1);
+}

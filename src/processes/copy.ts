@@ -1,0 +1,103 @@
+import { constants } from "node:os";
+import {
+  describeExit,
+  type Exit,
+  type ProcessTarget,
+  processIsAlive,
+  stopProcess,
+} from "../process/process.ts";
+import type { Instance } from "../replicas/engine.ts";
+import type { Call } from "../util/async.ts";
+import { environment, processGroup } from "../util/procfs.ts";
+import type { Clock } from "../util/time.ts";
+import { loopbacksOf, replicaVariable } from "./listening.ts";
+import type { RecordedProcess } from "./record.ts";
+
+/** A process that was started. */
+export interface Run extends ProcessTarget {
+  readonly startTicks: number;
+  readonly startedAt: Date;
+  readonly exited: Promise<Exit>;
+}
+
+type State =
+  | { readonly kind: "created" }
+  | { readonly kind: "running"; readonly run: Run }
+  | { readonly kind: "ended"; readonly run: Run; readonly exit: Exit };
+
+/** One copy of the app: a process with its group, at ports of its own. */
+export class Copy {
+  #state: State = { kind: "created" };
+
+  constructor(readonly identity: Omit<RecordedProcess, "pid" | "startTicks">) {}
+
+  get run(): Run | null {
+    return this.#state.kind === "running" ? this.#state.run : null;
+  }
+
+  get record(): RecordedProcess {
+    const { run } = this;
+    return { ...this.identity, pid: run?.pid ?? null, startTicks: run?.startTicks ?? null };
+  }
+
+  started(run: Run): void {
+    this.#state = { kind: "running", run };
+  }
+
+  ended(exit: Exit): void {
+    if (this.#state.kind === "running") this.#state = { kind: "ended", run: this.#state.run, exit };
+  }
+
+  /** Whether SIGKILL was needed. What it left in its group goes with it. */
+  async stop(graceMs: number, clock: Clock, c: Call): Promise<boolean> {
+    const state = this.#state;
+    if (state.kind === "created" || !this.#isThere(state.run)) return false;
+    const { killed } = await stopProcess(state.run, graceMs, clock, c);
+    // Whoever asks next must hear that it has ended; an adopted one's end is found out by looking.
+    await Promise.race([state.run.exited, clock.sleep(1000, new AbortController().signal)]);
+    return killed;
+  }
+
+  /** Its numbers may have been given to somebody else since: only what bears its mark is its own. */
+  #isThere({ pid, startTicks }: Run): boolean {
+    if (processIsAlive(pid, startTicks)) return true;
+    return processGroup(pid).some((member) => environment(member).get(replicaVariable) === this.identity.id);
+  }
+
+  toInstance(): Instance {
+    const { id, name, release, labels, ports, createdAt } = this.identity;
+    const state = this.#state;
+    const run = state.kind === "created" ? null : state.run;
+    const exit = state.kind === "ended" ? state.exit : null;
+    return {
+      id,
+      name,
+      image: release,
+      imageId: release,
+      status: statusOf[state.kind],
+      health: "none",
+      pid: this.run?.pid ?? null,
+      exitCode: exit === null ? null : exitCodeOf(exit),
+      oomKilled: false,
+      error: exit?.signal === null || exit === null ? "" : describeExit(exit),
+      createdAt: new Date(createdAt),
+      startedAt: run?.startedAt ?? null,
+      restartCount: 0,
+      labels,
+      ports: ports.flatMap(({ appPort, hostPort }) => {
+        const hosts = state.kind === "running" ? loopbacksOf(hostPort) : ["127.0.0.1"];
+        return hosts.map((hostIp) => ({ appPort, hostIp, hostPort }));
+      }),
+      addresses: [],
+    };
+  }
+}
+
+const statusOf = { created: "created", running: "running", ended: "exited" } as const;
+
+/** As shells and container engines count: 128 and the signal's number. */
+function exitCodeOf({ code, signal }: Exit): number | null {
+  if (signal === null) return code;
+  const numbers: Readonly<Record<string, number>> = constants.signals;
+  return 128 + (numbers[signal] ?? 0);
+}

@@ -1,0 +1,72 @@
+import type { Deployment } from "../replicas/deployment.ts";
+import { containerName, writeLabels } from "../replicas/labels.ts";
+import type { User } from "../util/user.ts";
+import type { ProcessEngine, ProcessSpec } from "./engine.ts";
+
+/** What the operator chose for an app's processes, whichever release they run. */
+export interface ProcessPlan {
+  readonly app: string;
+  /** The agent's directory, absolute. */
+  readonly root: string;
+  readonly command: readonly string[];
+  /** The proxy's ports, and the variable by which the app is told its own for each. */
+  readonly ports: readonly { readonly port: number; readonly variable: string }[];
+  readonly envDir: string | null;
+  readonly user: User | null;
+}
+
+export interface DeployedRelease {
+  readonly version: string;
+  /** The release directory's name, and the time in it. */
+  readonly release: string;
+  readonly deployedAt: Date;
+}
+
+/** What `engine` is to run of a release. */
+export function planProcesses(
+  plan: ProcessPlan,
+  { version, release, deployedAt }: DeployedRelease,
+  engine: Pick<ProcessEngine, "create">,
+): Deployment {
+  const { app, root } = plan;
+  const options = fingerprint(plan);
+  const nameOf = (replica: number) => containerName(app, deployedAt, replica);
+  const specOf = (replica: number): ProcessSpec => ({
+    name: nameOf(replica),
+    release,
+    command: plan.command.map((word) => inRelease(word, root, release)),
+    labels: writeLabels({ app, version, deployedAt, replica, root, options, digest: null }),
+    env: { DEWY_RELEASE_DIR: `${root}/releases/${release}` },
+    ports: plan.ports.map(({ port, variable }) => ({ appPort: port, variable })),
+  });
+  return {
+    version,
+    image: { reference: release, id: release },
+    deployedAt,
+    options,
+    ports: plan.ports.map(({ port }) => ({ proxyPort: port, appPort: port })),
+    usesHealthcheck: false,
+    nameOf,
+    create: async (replica) => engine.create(specOf(replica)),
+  };
+}
+
+/**
+ * A path under `current` as one under the release itself: `current` may lead to another release by the time that a
+ * process is started again. `--config=./current/x` counts as well; what a shell is given as a script does not.
+ */
+export function inRelease(word: string, root: string, release: string): string {
+  const [, option = "", path = ""] = /^(-[^=/]*=)?(.*)$/s.exec(word) ?? [];
+  for (const base of ["./", "", `${root}/`]) {
+    const link = `${base}current`;
+    const isLink = path.startsWith(`${link}/`) || (path === link && base !== "");
+    if (isLink) return `${option}${base}releases/${release}${path.slice(link.length)}`;
+  }
+  return word;
+}
+
+/** 12 hexadecimal digits of what decides how a release is run. */
+function fingerprint({ command, ports, envDir, user }: ProcessPlan): string {
+  const text = JSON.stringify([command, ports, envDir, user?.uid ?? null, user?.gid ?? null]);
+  return new Bun.CryptoHasher("sha256").update(text).digest("hex").slice(0, 12);
+}

@@ -1,0 +1,86 @@
+import { messageOf } from "../errors.ts";
+import { urlOf } from "../health/dial.ts";
+import { checkHttp } from "../health/http.ts";
+import type { HealthPolicy, Probed } from "../health/policy.ts";
+import { checkServed } from "../health/served.ts";
+import { type Address, addressText } from "../util/address.ts";
+import type { Call } from "../util/async.ts";
+import type { Instance, PublishedPort, ReplicaEngine } from "./engine.ts";
+import type { PortMapping } from "./ports.ts";
+import type { Replica } from "./replica.ts";
+import type { ReplicaAddresses } from "./rotation.ts";
+
+const maxTryMs = 5000;
+
+export interface ProbeTarget {
+  readonly instance: Instance;
+  readonly addresses: ReplicaAddresses;
+  readonly ports: readonly PortMapping[];
+  readonly usesHealthcheck: boolean;
+  readonly engine: Pick<ReplicaEngine, "listening" | "words">;
+}
+
+/** What there is to look at of a replica, of which the engine says `instance`. */
+export function targetOf(
+  { addresses, deployment }: Pick<Replica, "addresses" | "deployment">,
+  instance: Instance,
+  engine: ProbeTarget["engine"],
+): ProbeTarget {
+  const { ports, usesHealthcheck } = deployment;
+  return { instance, addresses, ports, usesHealthcheck, engine };
+}
+
+/** One look at a running replica. Never fails: whatever goes wrong is what was seen. */
+export async function probe(
+  target: ProbeTarget,
+  policy: Pick<HealthPolicy, "path" | "timeoutMs" | "greeting">,
+  c: Call,
+): Promise<Probed> {
+  const { noun } = target.engine.words;
+  const limitMs = Math.min(policy.timeoutMs, maxTryMs);
+  if (policy.path === null && target.usesHealthcheck && target.instance.health !== "healthy") {
+    const { health } = target.instance;
+    return { ok: false, seen: `the HEALTHCHECK says ${health}`, pending: health === "starting" };
+  }
+  const checks = target.ports.map((mapping, index) => {
+    const [address] = target.addresses.get(mapping.proxyPort) ?? [];
+    if (address === undefined) {
+      return {
+        ok: false,
+        seen: `the engine publishes nothing for the ${noun}'s port ${mapping.appPort}`,
+      };
+    }
+    const listening = target.engine.listening(target.instance, published(target.instance, mapping, address));
+    if (listening === "not-its-own") {
+      return { ok: false, seen: `${addressText(address)}: the ${noun} does not listen there` };
+    }
+    if (index === 0 && policy.path !== null) {
+      return checkHttp(address, { path: policy.path, greeting: policy.greeting }, limitMs, c);
+    }
+    if (listening === "its-own") return { ok: true, seen: `${addressText(address)}: served` };
+    return checkServed(address, { listening, greeting: policy.greeting }, limitMs, c);
+  });
+  try {
+    const results = await Promise.all(checks);
+    return results.find(({ ok }) => !ok) ?? results[0] ?? { ok: true, seen: "it runs" };
+  } catch (error) {
+    c.signal.throwIfAborted();
+    return { ok: false, seen: messageOf(error) };
+  }
+}
+
+function published({ ports }: Instance, { appPort }: PortMapping, { host, port }: Address): PublishedPort {
+  return ports.find((each) => each.appPort === appPort) ?? { appPort, hostIp: host, hostPort: port };
+}
+
+/** What is asked, for the log. */
+export function probedUrl(target: Pick<ProbeTarget, "addresses" | "ports">, path: string | null): string {
+  const first = firstAddress(target);
+  if (first === null) return "";
+  return path === null ? `tcp://${urlOf(first, "").slice("http://".length)}` : urlOf(first, path);
+}
+
+function firstAddress({ addresses, ports }: Pick<ProbeTarget, "addresses" | "ports">): Address | null {
+  const [first] = ports;
+  return (first === undefined ? undefined : addresses.get(first.proxyPort)?.[0]) ?? null;
+}

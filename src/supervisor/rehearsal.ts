@@ -1,0 +1,71 @@
+import { DewyError, messageOf } from "../errors.ts";
+import { duration, type Log } from "../log.ts";
+import { describeExit } from "../process/process.ts";
+import type { Call } from "../util/async.ts";
+import type { Clock } from "../util/time.ts";
+import type { Subject } from "./checker.ts";
+import type { Generation } from "./generation.ts";
+import type { Generations } from "./generations.ts";
+import type { ListenSpec } from "./listen-spec.ts";
+import { PrivateSockets } from "./private-sockets.ts";
+import type { Prover } from "./prove.ts";
+
+interface RehearsalDeps {
+  readonly generations: Generations;
+  readonly prover: Prover;
+  readonly environment: Subject["environment"];
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Has a release prove itself where no client reaches it, before it gets the real sockets. */
+export class Rehearsal {
+  constructor(
+    private readonly options: { readonly listen: readonly ListenSpec[]; readonly tmpDir: string },
+    private readonly deps: RehearsalDeps,
+  ) {}
+
+  /**
+   * Starts the release on private sockets, waits until it has proved itself, and stops it. Fails as a real start would,
+   * and with `internal` when what serves meanwhile ends: it is to be started again at once.
+   */
+  async run(release: string, serving: Generation | null, c: Call): Promise<void> {
+    const { generations, prover, environment, clock, log } = this.deps;
+    const sinceMs = clock.monotonicMs();
+    const over = new AbortController();
+    if (serving !== null) endWith(serving, over);
+    using sockets = await PrivateSockets.open(this.options.listen, this.options.tmpDir);
+    const rehearsed = generations.startPrivately(release, sockets.inherited);
+    log.info("Rehearsal started", { release, pid: rehearsed.pid });
+    const { endpoint } = sockets;
+    const { pid, startedMs } = rehearsed;
+    try {
+      const call = { signal: AbortSignal.any([c.signal, over.signal]) };
+      await prover.prove(rehearsed, { pid, startedMs, endpoint, others: () => [], environment }, call);
+    } catch (error) {
+      if (!(error instanceof DewyError) || error.blame !== "release") throw error;
+      throw new DewyError(error.code, `in its rehearsal ${messageOf(error)}`, {
+        cause: error,
+        hint: error.hint,
+      });
+    } finally {
+      await generations.stop(rehearsed);
+    }
+    log.info("Rehearsal passed", { release, duration: duration(clock.monotonicMs() - sinceMs) });
+  }
+}
+
+/** Clients wait for the one that served, and it can only be started again once this is over. */
+function endWith(serving: Generation, over: AbortController): void {
+  void serving.exited.then((exit) =>
+    over.abort(
+      new DewyError(
+        "internal",
+        `the server that runs ${describeExit(exit)} while the new version was rehearsed`,
+        {
+          hint: "it is started again, and the new version is tried again later",
+        },
+      ),
+    ),
+  );
+}
