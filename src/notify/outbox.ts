@@ -2,18 +2,11 @@ import type { Command, DeployEvent } from "../events.ts";
 import type { Log } from "../log.ts";
 import type { Clock } from "../util/time.ts";
 import { Cursors } from "./cursors.ts";
-import type { Filter } from "./filter.ts";
 import type { Notice } from "./notice.ts";
-import { encodeNotice } from "./notice-file.ts";
 import { idBefore, nextNoticeId, noId } from "./notice-id.ts";
-import { isInformational, type OutboxLimits, outboxLimits, toDrop } from "./outbox-bound.ts";
+import { type OutboxLimits, outboxLimits, toDrop } from "./outbox-bound.ts";
+import { type Entry, entryOf, foundEntry, type OutboxReader } from "./outbox-entry.ts";
 import { OutboxFiles } from "./outbox-files.ts";
-
-/** One that is sent notices, by the hash of its URL. */
-export interface OutboxReader {
-  readonly key: string;
-  readonly wants: Filter;
-}
 
 export interface OutboxOptions {
   readonly directory: string;
@@ -39,16 +32,6 @@ export interface NoticeOrigin {
   readonly thread?: string | null;
   /** The deploy record's id, of the notice that tells its success. */
   readonly deploy?: string | null;
-}
-
-interface Entry {
-  readonly id: string;
-  readonly sizeBytes: number;
-  readonly isInformational: boolean;
-  readonly deploy: string | null;
-  readonly wantedBy: ReadonlySet<string>;
-  /** Only in memory: the disk did not take it. */
-  unwritten: Notice | null;
 }
 
 /**
@@ -95,7 +78,7 @@ export class Outbox {
     this.#lastId = nextNoticeId(this.#lastId, now);
     const notice = { id: this.#lastId, at: now.toISOString(), host, command, root, thread, event };
     this.deps.onStep("adding");
-    const entry = this.#entryOf(notice, deploy);
+    const entry: Entry = { ...entryOf(notice, deploy, readers), unwritten: notice };
     this.#entries.push(entry);
     this.#makeRoom();
     if (this.#entries.includes(entry)) this.#write(entry, notice);
@@ -105,20 +88,29 @@ export class Outbox {
     this.#added = Promise.withResolvers();
   }
 
-  /** The next notice for this notifier; null: it has had them all. The same one until done() is told of it. */
+  /**
+   * The next notice for this notifier; null: it has had them all. The same one until done() is told of it. Throws a
+   * retryable DewyError while its file can't be read.
+   */
   next(key: string): Notice | null {
     for (;;) {
       const { sent, dropped } = this.#cursors.of(key);
       const entry = this.#entries.find(({ id, wantedBy }) => id > sent && wantedBy.has(key));
       if (dropped > 0) return this.#droppedNotice(dropped, entry);
       if (entry === undefined) return null;
-      const notice = entry.unwritten ?? this.#files.read(entry.id)?.notice ?? null;
-      if (notice !== null) {
+      const stored = entry.unwritten === null ? this.#files.read(entry.id) : null;
+      const notice = entry.unwritten ?? stored?.notice ?? null;
+      if (notice === null) {
+        this.deps.log.warn("Notice lost: its file is gone or damaged", { id: entry.id });
+        this.#entries = this.#entries.filter((other) => other !== entry);
+      } else if (entry.unread) {
+        // Only now it shows who wants it.
+        const known = entryOf(notice, stored?.deploy ?? null, this.options.readers);
+        this.#entries = this.#entries.map((other) => (other === entry ? known : other));
+      } else {
         this.#inFlight.set(key, entry.id);
         return notice;
       }
-      this.deps.log.warn("Notice lost: its file is gone or damaged", { id: entry.id });
-      this.#entries = this.#entries.filter((other) => other !== entry);
     }
   }
 
@@ -148,29 +140,12 @@ export class Outbox {
   #load(): void {
     const { readers } = this.options;
     const { notices, cursors } = this.#files.load({ make: readers.length > 0 });
-    const ids = [...notices.map(({ notice }) => notice.id), ...cursors.map(({ cursor }) => cursor.sent)];
+    const ids = [...notices.map(({ id }) => id), ...cursors.map(({ cursor }) => cursor.sent)];
     this.#lastId = ids.sort().at(-1) ?? noId;
     const keys = readers.map(({ key }) => key);
     this.#cursors.load(keys, cursors, this.#lastId, this.deps.clock.now());
-    this.#entries = notices.map(({ notice, deploy }) => ({
-      ...this.#entryOf(notice, deploy),
-      unwritten: null,
-    }));
+    this.#entries = notices.map((found) => foundEntry(found, readers));
     this.#clear();
-  }
-
-  #entryOf(notice: Notice, deploy: string | null): Entry {
-    const { id, event } = notice;
-    const wantedBy = new Set(this.options.readers.filter(({ wants }) => wants(event)).map(({ key }) => key));
-    const sizeBytes = Buffer.byteLength(encodeNotice({ notice, deploy }));
-    return {
-      id,
-      sizeBytes,
-      isInformational: isInformational(event),
-      deploy,
-      wantedBy,
-      unwritten: notice,
-    };
   }
 
   /** And what the disk did not take before. */

@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { DewyError } from "../../src/errors.ts";
 import { cursorKey } from "../../src/notify/cursor.ts";
 import { filterOf } from "../../src/notify/filter.ts";
 import { decodeNotice, encodeNotice } from "../../src/notify/notice-file.ts";
@@ -338,6 +339,21 @@ describe("an outbox that is full", () => {
   });
 });
 
+/** Reading it is an input/output error until the disposal. */
+function unreadable(file: string): Disposable {
+  expect(Bun.spawnSync(["mount", "--bind", `/proc/${process.pid}/mem`, file]).exitCode).toBe(0);
+  return { [Symbol.dispose]: () => void Bun.spawnSync(["umount", file]) };
+}
+
+function thrownBy(work: () => unknown): DewyError {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof DewyError) return error;
+  }
+  throw new Error("no DewyError");
+}
+
 describe("a disk that does not take it", () => {
   const asRoot = process.getuid?.() === 0 ? test : test.skip;
 
@@ -378,6 +394,47 @@ describe("a disk that does not take it", () => {
     expect(drain(outbox, ops.key)).toEqual(["v1", "v2"]);
     expect(host.log.at("warn")).toHaveLength(1);
     expect(host.log.at("error")).toEqual([]);
+  });
+
+  asRoot(
+    "that can't read for a moment, at the start or later: no notice is lost, and none told to whom it is not for",
+    () => {
+      using host = new OutboxHost();
+      const readers = [ops, errorsOnly];
+      host.open({ readers }).add(downloaded("v1"));
+      const file = join(host.path, host.files()[0] ?? "");
+      {
+        using _ = unreadable(file);
+        const outbox = host.open({ readers });
+        outbox.add(downloaded("v2"));
+        for (const { key } of readers) {
+          const { retryable } = thrownBy(() => outbox.next(key));
+          expect(retryable).toBe(true);
+        }
+        expect(outbox.waiting(ops.key)).toBe(2);
+      }
+      const outbox = host.open({ readers });
+      {
+        using _ = unreadable(file);
+        thrownBy(() => outbox.next(ops.key));
+      }
+      expect(drain(outbox, errorsOnly.key)).toEqual([]);
+      expect(drain(outbox, ops.key)).toEqual(["v1", "v2"]);
+      expect(host.files()).toEqual([]);
+      expect(host.log.records).toEqual([]);
+    },
+  );
+
+  asRoot("that reads again after the start: what was not known is sorted out", () => {
+    using host = new OutboxHost();
+    const readers = [ops, errorsOnly];
+    host.open({ readers }).add(deployed("v1"), { deploy: "d1" });
+    const unread = unreadable(join(host.path, host.files()[0] ?? ""));
+    const outbox = host.open({ readers });
+    unread[Symbol.dispose]();
+    expect(drain(outbox, errorsOnly.key)).toEqual([]);
+    expect(outbox.hasTold("d1")).toBe(true);
+    expect(drain(outbox, ops.key)).toEqual(["v1"]);
   });
 
   asRoot("that becomes read-only: nothing is sent twice as long as the agent lives", async () => {

@@ -31,6 +31,8 @@ export type SmtpFailure =
   | { readonly at: "mail" | "rcpt" | "data" | "login"; readonly reply: string; readonly address?: string }
   /** Nothing comes any more once the mail is there. */
   | { readonly at: "hang" }
+  /** It is looked at until release() is called, and taken then. */
+  | { readonly at: "look" }
   /** The connection breaks once the mail is there. */
   | { readonly at: "cut" };
 
@@ -42,6 +44,7 @@ export class MailServer implements AsyncDisposable {
   /** Connections that had a mail of theirs left hanging. */
   hanging = 0;
   #failure: SmtpFailure | null = null;
+  readonly #lookedAt: (() => void)[] = [];
   readonly #sockets = new Set<Socket>();
   readonly #server: SMTPServer;
   #port = 0;
@@ -81,6 +84,16 @@ export class MailServer implements AsyncDisposable {
 
   heal(): void {
     this.#failure = null;
+  }
+
+  /** How many mails are being looked at. */
+  get lookedAt(): number {
+    return this.#lookedAt.length;
+  }
+
+  /** What was looked at is fine. */
+  release(): void {
+    for (const take of this.#lookedAt.splice(0)) take();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -134,8 +147,12 @@ export class MailServer implements AsyncDisposable {
       return;
     }
     const refusal = this.#refusal("data");
-    if (refusal === null) this.mails.push(takenMail(session, raw));
-    done(refusal);
+    const take = () => {
+      if (refusal === null) this.mails.push(takenMail(session, raw));
+      done(refusal);
+    };
+    if (this.#failure?.at === "look") this.#lookedAt.push(take);
+    else take();
   }
 }
 

@@ -6,6 +6,9 @@ import { mailError } from "./failure.ts";
 import { mailMessage } from "./message.ts";
 import type { MailOptions } from "./url.ts";
 
+/** The longest silence that a server may keep, and the steps before it. */
+const deadlineMs = 11 * 60_000;
+
 export interface MailDeps {
   readonly log: Log;
 }
@@ -22,6 +25,7 @@ export function openMail(options: MailOptions, { log }: MailDeps): Notifier {
   const doing = `send mail by ${host.includes(":") ? `[${host}]` : host}:${port}`;
   return {
     name,
+    deadlineMs,
     async notify(notice, c) {
       const delivery = await deliver(options, mailMessage(notice, subject), c);
       if ("failure" in delivery) throw mailError(delivery.failure, doing, options);

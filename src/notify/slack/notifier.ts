@@ -11,6 +11,9 @@ import { slackError } from "./error.ts";
 import { isAlarm } from "./tone.ts";
 import { isThread, type SlackOptions } from "./url.ts";
 
+/** Slack answers within a second or two. */
+const deadlineMs = 30_000;
+
 interface SlackDeps {
   readonly clock: Clock;
   readonly log: Log;
@@ -24,6 +27,7 @@ export function openSlack(options: SlackOptions, deps: SlackDeps): Notifier {
   const closed = new AbortController();
   return {
     name,
+    deadlineMs,
     async notify(notice, c) {
       const call = { signal: AbortSignal.any([c.signal, closed.signal]) };
       for (let message: SlackMessage = messageFor(notice, options); ; ) {
