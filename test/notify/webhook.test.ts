@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { DewyError } from "../../src/errors.ts";
 import { HttpClient } from "../../src/http/client.ts";
 import { filterParams } from "../../src/notify/filter.ts";
-import type { Notifier } from "../../src/notify/notifier.ts";
+import { MessageRefused, type Notifier } from "../../src/notify/notifier.ts";
 import { openWebhook } from "../../src/notify/webhook/notifier.ts";
 import { readWebhookUrl, splitWebhookUrl, webhookParams } from "../../src/notify/webhook/url.ts";
 import { readQueries } from "../../src/util/query.ts";
@@ -122,6 +122,8 @@ describe("a web hook", () => {
     [401, "unauthorized", false, /DEWY_WEBHOOK_SECRET/],
     [403, "unauthorized", false, /DEWY_WEBHOOK_SECRET/],
     [404, "not-found", false, /check the web hook's URL/],
+    [405, "http-status", false, /takes no POST/],
+    [407, "unauthorized", false, /HTTPS_PROXY/],
     [408, "http-status", true, /^undefined$/],
     [410, "not-found", false, /was removed/],
     [413, "http-status", false, /^undefined$/],
@@ -140,6 +142,7 @@ describe("a web hook", () => {
       `call the web hook on ${new URL(host.origin).host}: ${new URL(host.origin).host} answered ${status}`,
     );
     expect(String(error.hint)).toMatch(hint);
+    expect(error instanceof MessageRefused).toBe([400, 413, 422].includes(status));
   });
 
   test.each([429, 503])("answered with %d is left alone for as long as it says", async (status) => {
