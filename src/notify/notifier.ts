@@ -9,6 +9,8 @@ import type { Notice } from "./notice.ts";
 export interface Notifier extends AsyncDisposable {
   /** For logs: `slack://channel`, without anything secret. */
   readonly name: string;
+  /** Where it sends to, whatever a message looks like and whichever are sent. May hold secrets: for cursorKeys() only. */
+  readonly identity: string;
   /** How long the service may take for one notice; who gives up too soon sends again what is being taken. */
   readonly deadlineMs: number;
   /**

@@ -1,12 +1,12 @@
+import type { CursorKeys } from "./cursor-keys.ts";
 import type { Filter } from "./filter.ts";
 import type { Notice } from "./notice.ts";
 import { encodeNotice } from "./notice-file.ts";
 import { isInformational } from "./outbox-bound.ts";
 import type { FoundNotice } from "./outbox-files.ts";
 
-/** One that is sent notices, by a hash that names it in files. */
-export interface OutboxReader {
-  readonly key: string;
+/** One that is sent notices. */
+export interface OutboxReader extends CursorKeys {
   readonly wants: Filter;
 }
 

@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf, systemCode, toDewyError } from "../errors.ts";
 import type { Log } from "../log.ts";
@@ -15,7 +15,6 @@ const others = /^limiter\.json(\.unreadable)?$|^unreadable$|^\.partial-/;
 export interface FoundCursor {
   readonly key: string;
   readonly cursor: Cursor;
-  readonly changedAt: Date;
 }
 
 export interface FoundNotice {
@@ -58,7 +57,7 @@ export class OutboxFiles {
         if (found === null) {
           strange.push(name);
           // Rather once more than never.
-          cursors.push({ key, cursor: startCursor, changedAt: new Date() });
+          cursors.push({ key, cursor: startCursor });
         } else cursors.push(found);
       } else if (!others.test(name)) strange.push(name);
     }
@@ -158,7 +157,7 @@ export class OutboxFiles {
     try {
       const path = join(this.directory, name);
       if (!lstatSync(path).isFile()) return null;
-      return { key, cursor: decodeCursor(readFileSync(path, "utf8")), changedAt: statSync(path).mtime };
+      return { key, cursor: decodeCursor(readFileSync(path, "utf8")) };
     } catch {
       return null;
     }

@@ -3,7 +3,7 @@ import type { Log } from "../log.ts";
 import type { Clock } from "../util/time.ts";
 import { Cursors } from "./cursors.ts";
 import type { Notice } from "./notice.ts";
-import { idBefore, nextNoticeId, noId } from "./notice-id.ts";
+import { idBehind, nextNoticeId, noId } from "./notice-id.ts";
 import { type OutboxLimits, outboxLimits, toDrop } from "./outbox-bound.ts";
 import { type Entry, entryOf, foundEntry, type OutboxReader } from "./outbox-entry.ts";
 import { OutboxFiles } from "./outbox-files.ts";
@@ -33,6 +33,16 @@ export interface NoticeOrigin {
   /** The deploy record's id, of the notice that tells its success. */
   readonly deploy?: string | null;
 }
+
+/** For a filter to look at. */
+const anySuccess: DeployEvent = {
+  kind: "deployed",
+  tag: "",
+  fromTag: null,
+  durationMs: 0,
+  how: "placed",
+  hasPort: false,
+};
 
 /**
  * What people are to be told, on disk until every notifier has taken it. Each reads at its own pace. Nothing here
@@ -65,9 +75,10 @@ export class Outbox {
     return outbox;
   }
 
-  /** Whether that deploy's success is told or waits to be; also when no notifier was there to be told. */
+  /** Whether that deploy's success is told or waits to be; also when no notifier is, or was, there that wants to know. */
   hasTold(deploy: string): boolean {
-    return this.#cursors.isNew || this.#entries.some((entry) => entry.deploy === deploy);
+    const nobody = !this.options.readers.some(({ wants }) => wants(anySuccess));
+    return nobody || this.#cursors.isNew || this.#entries.some((entry) => entry.deploy === deploy);
   }
 
   /** Durable when it returns, unless the disk does not take it. */
@@ -80,7 +91,7 @@ export class Outbox {
     this.deps.onStep("adding");
     const entry: Entry = { ...entryOf(notice, deploy, readers), unwritten: notice };
     this.#entries.push(entry);
-    this.#makeRoom();
+    this.#makeRoom(now);
     if (this.#entries.includes(entry)) this.#write(entry, notice);
     this.deps.onStep("added");
     this.#clear();
@@ -96,7 +107,7 @@ export class Outbox {
     for (;;) {
       const { sent, dropped } = this.#cursors.of(key);
       const entry = this.#entries.find(({ id, wantedBy }) => id > sent && wantedBy.has(key));
-      if (dropped > 0) return this.#droppedNotice(dropped, entry);
+      if (dropped > 0) return this.#droppedNotice(key, dropped);
       if (entry === undefined) return null;
       const stored = entry.unwritten === null ? this.#files.read(entry.id) : null;
       const notice = entry.unwritten ?? stored?.notice ?? null;
@@ -116,10 +127,11 @@ export class Outbox {
 
   /** It has taken the notice, or never will: on disk when this returns, so that it does not get it again. */
   done(key: string, { id, event }: Notice): void {
-    const { sent, dropped } = this.#cursors.of(key);
-    if (event.kind === "dropped")
-      this.#cursors.set(key, { sent, dropped: Math.max(0, dropped - event.count) });
-    else this.#cursors.set(key, { sent: id, dropped });
+    const cursor = this.#cursors.of(key);
+    if (event.kind === "dropped") {
+      const dropped = Math.max(0, cursor.dropped - event.count);
+      this.#cursors.set(key, { ...cursor, dropped, droppedTold: cursor.droppedTold + 1 });
+    } else this.#cursors.set(key, { ...cursor, sent: id });
     this.#inFlight.delete(key);
     this.deps.onStep("recorded");
     this.#clear();
@@ -142,8 +154,7 @@ export class Outbox {
     const { notices, cursors } = this.#files.load({ make: readers.length > 0 });
     const ids = [...notices.map(({ id }) => id), ...cursors.map(({ cursor }) => cursor.sent)];
     this.#lastId = ids.sort().at(-1) ?? noId;
-    const keys = readers.map(({ key }) => key);
-    this.#cursors.load(keys, cursors, this.#lastId, this.deps.clock.now());
+    this.#cursors.load(readers, cursors, this.#lastId, this.deps.clock.now());
     this.#entries = notices.map((found) => foundEntry(found, readers));
     this.#clear();
   }
@@ -159,12 +170,16 @@ export class Outbox {
     }
   }
 
-  #makeRoom(): void {
+  #makeRoom(now: Date): void {
+    this.#cursors.expire(now);
     const inFlight = new Set(this.#inFlight.values());
+    const last = this.#lastSuccess();
+    const isForAbsent = (entry: Entry) => !this.#cursors.isAwaitedHere(entry);
     const waiting = this.#entries.filter(
-      (entry) => this.#cursors.isAwaited(entry) && !inFlight.has(entry.id),
+      (entry) =>
+        this.#cursors.isAwaited(entry) && !inFlight.has(entry.id) && !(entry === last && isForAbsent(entry)),
     );
-    const dropped = toDrop(waiting, this.#limits);
+    const dropped = toDrop(waiting, this.#limits, isForAbsent);
     if (dropped.length === 0) return;
     this.#cursors.miss(dropped);
     this.#remove(dropped);
@@ -172,8 +187,12 @@ export class Outbox {
 
   /** What all have had goes; of the deploys' successes the last stays, so that it is not told again (hasTold). */
   #clear(): void {
-    const last = this.#entries.findLast(({ deploy }) => deploy !== null);
+    const last = this.#lastSuccess();
     this.#remove(this.#entries.filter((entry) => entry !== last && !this.#cursors.isAwaited(entry)));
+  }
+
+  #lastSuccess(): Entry | undefined {
+    return this.#entries.findLast(({ deploy }) => deploy !== null);
   }
 
   #remove(entries: readonly Entry[]): void {
@@ -183,14 +202,13 @@ export class Outbox {
     this.#entries = this.#entries.filter((entry) => !gone.has(entry));
   }
 
-  /** Told before what is left, where the gap is; the same id each time it is tried. */
-  #droppedNotice(count: number, next: Entry | undefined): Notice {
+  /** Told before what is left, where the gap is; the same id each time it is tried, and another one for the next gap. */
+  #droppedNotice(key: string, count: number): Notice {
     const { host, command, root } = this.options;
-    const now = this.deps.clock.now();
-    const id = next === undefined ? nextNoticeId(this.#lastId, now) : idBefore(next.id);
+    const { sent, droppedTold } = this.#cursors.of(key);
     return {
-      id,
-      at: now.toISOString(),
+      id: idBehind(sent, [host, root, key, droppedTold].join("\0")),
+      at: this.deps.clock.now().toISOString(),
       host,
       command,
       root,

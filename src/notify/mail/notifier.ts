@@ -18,13 +18,14 @@ export interface MailDeps {
  * of the recipients: those it refused are told of in the log, as sending it again would reach the others twice.
  */
 export function openMail(options: MailOptions, { log }: MailDeps): Notifier {
-  const { name, host, port, subject, login, encryption } = options;
+  const { name, host, port, to, subject, login, encryption } = options;
   if (login !== null && encryption === "none") {
     log.warn("The mail password is sent without encryption", { notifier: name });
   }
   const doing = `send mail by ${host.includes(":") ? `[${host}]` : host}:${port}`;
   return {
     name,
+    identity: `mail://${host}/${[...to].sort().join(",")}`,
     deadlineMs,
     async notify(notice, c) {
       const delivery = await deliver(options, mailMessage(notice, subject), c);

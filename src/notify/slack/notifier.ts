@@ -27,6 +27,7 @@ export function openSlack(options: SlackOptions, deps: SlackDeps): Notifier {
   const closed = new AbortController();
   return {
     name,
+    identity: name,
     deadlineMs,
     async notify(notice, c) {
       const call = { signal: AbortSignal.any([c.signal, closed.signal]) };

@@ -28,6 +28,7 @@ const unhappy = Array.from({ length: 300 }, (_, index) => 300 + index);
 export function openWebhook(options: WebhookOptions, deps: WebhookDeps): Notifier {
   return {
     name: options.name,
+    identity: `webhook+${options.url}`,
     deadlineMs,
     notify: (notice, c) => post(notice, options, deps, c),
     async [Symbol.asyncDispose]() {
