@@ -99,6 +99,7 @@ describe("of errors and good moments people are told", () => {
       "E.E.Et.E",
       "1 R(1/0/1) 1 R(1/0/1) 1~ - -",
     ],
+    ["nothing new of what nobody saw calm", "E.E.E.tEE.", "1 R(1/0/1) 1 R(1/0/1) 1~ - - - -"],
     [
       "no more of long outages with short pauses between",
       "EtE.EtE.EtE.EtE.",
