@@ -110,9 +110,21 @@ export const instruments = {
   ),
   "dewy.build.info": gauge("", ["version", "commit", "command"], all, "1, with the agent's own version"),
   "dewy.release.info": gauge("", ["tag", "digest"], all, "1 for the release that is deployed"),
-  "dewy.poll.total": counter("{poll}", ["result"], all, "Questions to the registry by success or failure"),
+  "dewy.poll.total": counter(
+    "{poll}",
+    ["result"],
+    all,
+    "Checks by success or failure; an answer from before the registry failed is a failure",
+  ),
+  "dewy.poll.consecutive_failures": gauge("{poll}", [], all, "Checks that failed since the last success"),
+  "dewy.poll.interval": gauge("s", [], all, "Time from one question to the registry to the next"),
   "dewy.poll.last_success.timestamp": gauge("s", [], all, "Unix time of the registry's last answer"),
-  "dewy.quarantined": gauge("{release}", [], all, "Releases set aside because they failed"),
+  "dewy.quarantined": gauge(
+    "{release}",
+    [],
+    all,
+    "1 while the newest release is set aside because it failed, else 0",
+  ),
   "dewy.supervisor.state": gauge("", ["state"], server, "1 for the state of the app, 0 for the others"),
 } as const satisfies Readonly<Record<string, Instrument | HistogramInstrument>>;
 

@@ -64,6 +64,8 @@ describe("the page for Prometheus", () => {
     "dewy_build_info",
     "dewy_release_info",
     "dewy_poll_total",
+    "dewy_poll_consecutive_failures",
+    "dewy_poll_interval",
     "dewy_poll_last_success_timestamp",
     "dewy_quarantined",
     "dewy_supervisor_state",
