@@ -41,7 +41,7 @@ function plainText(event: DeployEvent): string {
     case "quarantined":
       return `Quarantined ${event.tag}: ${event.reason}. It is not tried again until it changes or dewy retry is run`;
     case "crashed":
-      return `Server of ${event.tag ?? "unknown version"} died: ${event.reason}. Next start in ${formatDuration(event.delayMs)}`;
+      return `Server of ${event.tag ?? "unknown version"} died: ${event.reason}. Next start in ${formatDuration(Math.round(event.delayMs))}`;
     case "replica-lost":
       return replicaLost(event);
     case "recovered":

@@ -77,8 +77,8 @@ function tlsFailureOf(failure: DialFailure | null): string | null {
 }
 
 /**
- * The library reads proxies from lower-case variables of the process only. These two are its own, so nobody else is
- * sent through a proxy by them.
+ * The library reads proxies from lower-case variables of the process only. These two are gRPC's alone: neither dewy's
+ * other clients nor anything but gRPC in the apps and hooks that inherit them is sent through a proxy by them.
  */
 function nameProxy(env: Record<string, string | undefined>): void {
   const proxy = env["HTTPS_PROXY"] || env["https_proxy"];

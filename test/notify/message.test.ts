@@ -77,7 +77,7 @@ describe("an event in one plain line", () => {
       "Quarantined v1.2.3: it died. It is not tried again until it changes or dewy retry is run",
     ],
     [
-      { kind: "crashed", tag: "v1.2.3", reason: "killed by SIGSEGV", delayMs: 400 },
+      { kind: "crashed", tag: "v1.2.3", reason: "killed by SIGSEGV", delayMs: 400.4 },
       "Server of v1.2.3 died: killed by SIGSEGV. Next start in 400ms",
     ],
     [
