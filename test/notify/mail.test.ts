@@ -14,7 +14,7 @@ import { startBlackHole } from "../support/tcp-black-hole.ts";
 import { until } from "../support/until.ts";
 import { notifierContract, type ServiceFailure } from "./contract.ts";
 
-const login = { username: "MyUser", password: "PaSsWoRd1234" };
+const login = { username: "MyUser", password: "planted-pAsS1234" };
 const notice = noticeOf({ kind: "downloaded", tag: "v1.2.3" });
 const forEver = { signal: new AbortController().signal };
 const credentials = `username=${login.username}&password=${login.password}`;

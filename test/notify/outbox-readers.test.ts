@@ -110,13 +110,13 @@ describe("several notifiers", () => {
 
   test("are named in files by a hash: no secret of a URL can be read there", () => {
     using host = new OutboxHost();
-    const url = "smtp://host/a@b.c?password=pl4nted";
+    const url = "smtp://host/a@b.c?password=planted";
     const outbox = host.open({ readers: [readerOf(url)] });
     outbox.add(downloaded("v1"));
     drain(outbox, cursorKey(url));
     const [name = ""] = readdirSync(host.path);
     expect(name).toMatch(/^cursor-[0-9a-f]{16}\.json$/);
-    expect(`${name}${readFileSync(join(host.path, name), "utf8")}`).not.toContain("pl4nted");
-    expect(cursorKey(url)).not.toBe(cursorKey(url.replace("4", "5")));
+    expect(`${name}${readFileSync(join(host.path, name), "utf8")}`).not.toContain("planted");
+    expect(cursorKey(url)).not.toBe(cursorKey(url.replace("planted", "another")));
   });
 });

@@ -15,8 +15,8 @@ import { until } from "../support/until.ts";
 import { isSignedBy, WebhookReceiver } from "../support/webhook-receiver.ts";
 import { notifierContract, type ServiceFailure } from "./contract.ts";
 
-const secret = "PaThSeCrEt5678";
-const key = "KeYsEcReT";
+const secret = "planted-path-5678";
+const key = "planted-key";
 const notice = noticeOf({ kind: "downloaded", tag: "v1.2.3" });
 const forEver = { signal: new AbortController().signal };
 
@@ -38,7 +38,7 @@ function open(host: string, { query = "", key: given, clock = new FakeClock() }:
 async function failureOf(notifier: Notifier): Promise<DewyError> {
   const error = await notifier.notify(notice, forEver).catch((thrown: unknown) => thrown);
   if (!(error instanceof DewyError)) throw new Error(`not a DewyError: ${error}`);
-  expect(Bun.inspect(error, { depth: 10 })).not.toMatch(new RegExp(`${secret}|${key}|TOKEN`));
+  expect(Bun.inspect(error, { depth: 10 })).not.toMatch(new RegExp(`${secret}|${key}|planted-token`));
   return error;
 }
 
@@ -75,9 +75,9 @@ notifierContract(
 describe("a web hook", () => {
   test("is a POST of JSON with the notice's id, by dewy's name", async () => {
     await using receiver = await WebhookReceiver.start(null);
-    await open(receiver.host, { query: "key=TOKEN&pass=key&on=deploy" }).notify(notice, forEver);
+    await open(receiver.host, { query: "key=planted-token&pass=key&on=deploy" }).notify(notice, forEver);
     const [request] = receiver.http.requests;
-    expect(request).toMatchObject({ method: "POST", path: `/hooks/${secret}?key=TOKEN` });
+    expect(request).toMatchObject({ method: "POST", path: `/hooks/${secret}?key=planted-token` });
     expect(request?.headers.get("content-type")).toBe("application/json; charset=utf-8");
     expect(request?.headers.get("x-dewy-id")).toBe(notice.id);
     expect(request?.headers.get("user-agent")).toBe("dewy/test");

@@ -3,13 +3,16 @@ import { instrumentTable } from "../../src/telemetry/instruments.ts";
 import { type Family, parseExposition } from "./exposition.ts";
 import { queries } from "./packaging.ts";
 import { missingFrom, namesIn } from "./promql.ts";
+import { refuseSecrets } from "./secrets.ts";
 
 /** What a running agent answers at `/metrics`, read strictly; empty while nothing listens. */
 export async function metricsOf(port: number): Promise<ReadonlyMap<string, Family>> {
   const response = await fetch(`http://127.0.0.1:${port}/metrics`).catch(() => null);
   if (response === null) return new Map();
   if (response.status !== 200) throw new Error(`/metrics answers ${response.status}`);
-  return parseExposition(await response.text());
+  const text = await response.text();
+  refuseSecrets(text);
+  return parseExposition(text);
 }
 
 /** All that an agent of this kind measures, by Prometheus' names, sorted. */

@@ -1,5 +1,6 @@
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { SMTPServer, type SMTPServerOptions, type SMTPServerSession } from "smtp-server";
+import { SecretWatch } from "./secrets.ts";
 
 /** A mail as the server took it. */
 export interface TakenMail {
@@ -45,6 +46,7 @@ export class MailServer implements AsyncDisposable {
   hanging = 0;
   #failure: SmtpFailure | null = null;
   readonly #lookedAt: (() => void)[] = [];
+  readonly #watch = new SecretWatch();
   readonly #sockets = new Set<Socket>();
   readonly #server: SMTPServer;
   #port = 0;
@@ -101,6 +103,7 @@ export class MailServer implements AsyncDisposable {
     this.#server.close(() => resolve());
     for (const socket of this.#sockets) socket.destroy();
     await promise;
+    this.#watch.refuse();
   }
 
   #options(): SMTPServerOptions {
@@ -138,6 +141,8 @@ export class MailServer implements AsyncDisposable {
   }
 
   #take(session: SMTPServerSession, raw: string, done: (error?: Error | null) => void): void {
+    const { from, to, headers, text } = takenMail(session, raw);
+    this.#watch.see([raw, from, ...to, ...headers.values(), text].join("\n"));
     if (this.#failure?.at === "hang") {
       this.hanging += 1;
       return;
