@@ -58,6 +58,5 @@ export function proxyObserver(metrics: Metrics, ports: readonly number[]): Proxy
   return {
     connected: (port, latencyMs) => recorders.get(port)?.latency(latencyMs / 1000),
     closed: (port, durationMs) => recorders.get(port)?.duration(durationMs / 1000),
-    failed() {},
   };
 }

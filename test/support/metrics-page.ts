@@ -1,9 +1,9 @@
 import type { Command } from "../../src/events.ts";
-import { instrumentTable } from "../../src/telemetry/instruments.ts";
 import { type Family, parseExposition } from "./exposition.ts";
 import { queries } from "./packaging.ts";
 import { missingFrom, namesIn } from "./promql.ts";
 import { refuseSecrets } from "./secrets.ts";
+import { instrumentTable, isMeasuredBy } from "./telemetry-readings.ts";
 
 /** What a running agent answers at `/metrics`, read strictly; empty while nothing listens. */
 export async function metricsOf(port: number): Promise<ReadonlyMap<string, Family>> {
@@ -17,7 +17,7 @@ export async function metricsOf(port: number): Promise<ReadonlyMap<string, Famil
 
 /** All that an agent of this kind measures, by Prometheus' names, sorted. */
 export function namesFor(command: Command): string[] {
-  const own = [...instrumentTable].filter(([, { commands }]) => commands.includes(command));
+  const own = [...instrumentTable].filter(([name]) => isMeasuredBy(command, name));
   return own
     .map(([name, { kind }]) => {
       const plain = name.replaceAll(".", "_");

@@ -1,11 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { instrumentTable } from "../../src/telemetry/instruments.ts";
 import { noMetrics, type Reading } from "../../src/telemetry/metrics.ts";
 import { startTelemetry, type TelemetryOptions } from "../../src/telemetry/otel.ts";
 import { FakeClock } from "../support/clock.ts";
 import { parseExposition, sampleValue } from "../support/exposition.ts";
 import { recordingLog } from "../support/recording.ts";
-import { histogramNames, measureAll, observedNames } from "../support/telemetry-readings.ts";
+import { histogramNames, instrumentTable, measureAll, observedNames } from "../support/telemetry-readings.ts";
 
 const never = new AbortController().signal;
 

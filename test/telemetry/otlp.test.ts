@@ -2,7 +2,6 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { createServer, type Socket } from "node:net";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import { CollectedMetrics } from "../../src/telemetry/collected.ts";
-import { instrumentTable } from "../../src/telemetry/instruments.ts";
 import { startTelemetry, type TelemetryOptions } from "../../src/telemetry/otel.ts";
 import { otlpExport } from "../../src/telemetry/otlp.ts";
 import { systemClock } from "../../src/util/time.ts";
@@ -10,7 +9,7 @@ import { makeAuthority } from "../support/authority.ts";
 import { freePort } from "../support/host.ts";
 import { OtlpReceiver } from "../support/otlp-receiver.ts";
 import { recordingLog } from "../support/recording.ts";
-import { measureAll } from "../support/telemetry-readings.ts";
+import { instrumentTable, measureAll } from "../support/telemetry-readings.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 
