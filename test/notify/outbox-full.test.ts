@@ -156,5 +156,6 @@ describe("an outbox that is full", () => {
     for (let count = 0; count < 1003; count++) outbox.add(downloaded(`i${count}`));
     expect(outbox.waiting(ops.key)).toBe(1000);
     expect(outbox.next(ops.key)?.event).toEqual({ kind: "dropped", count: 3 });
-  });
+    // A thousand files, each on disk for good.
+  }, 60_000);
 });
