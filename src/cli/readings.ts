@@ -5,9 +5,17 @@ import type { ReplicaStatus } from "../replicas/status.ts";
 import type { Supervisor, SupervisorState } from "../supervisor/supervisor.ts";
 import type { Reading } from "../telemetry/metrics.ts";
 
-/** What has been deployed here, and what was set aside. */
-export function releaseReadings({ current, quarantine }: State): Reading[] {
-  const readings: Reading[] = [{ name: "dewy.quarantined", labels: {}, value: quarantine.length }];
+/** The tag of the newest release; null: there is none; undefined: the registry has not answered yet. */
+export type Offered = string | null | undefined;
+
+/**
+ * What has been deployed here, and whether what is newest was set aside. Older ones that were have been replaced: they
+ * concern nobody any more.
+ */
+export function releaseReadings({ current, quarantine }: State, offered: Offered): Reading[] {
+  // Until the registry answers, what was set aside is taken for the newest: a restart mends nothing.
+  const isSetAside = quarantine.some(({ tag }) => offered === undefined || tag === offered);
+  const readings: Reading[] = [{ name: "dewy.quarantined", labels: {}, value: Number(isSetAside) }];
   if (current === null) return readings;
   const { tag, digest } = current;
   return [...readings, { name: "dewy.release.info", labels: { tag, digest: digest ?? "" }, value: 1 }];

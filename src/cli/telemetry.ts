@@ -12,14 +12,16 @@ export interface AgentTelemetry {
   readonly metrics: Metrics;
   /** For `/metrics`; null: telemetry is off. */
   readonly page: (() => Promise<MetricsPage>) | null;
+  /** From one check to the next, as it was asked for. */
+  readonly intervalMs: number;
 }
 
 /** Without telemetry nothing of OpenTelemetry is loaded. `config-invalid`: its variables make no sense. */
 export async function openTelemetry(
-  { telemetry: chosen, command }: AgentConfig,
+  { telemetry: chosen, command, intervalMs }: AgentConfig,
   parts: Pick<AgentParts, "env" | "layout" | "clock" | "log" | "hurry" | "open">,
 ): Promise<AgentTelemetry> {
-  if (chosen === null) return { metrics: noMetrics, page: null };
+  if (chosen === null) return { metrics: noMetrics, page: null, intervalMs };
   const { startTelemetry } = await import("../telemetry/otel.ts");
   const { env, layout, log, open } = parts;
   const host = hostname();
@@ -39,7 +41,7 @@ export async function openTelemetry(
   log.info(records.telemetryEnabled, {
     otlp_endpoint: chosen.otlp === null ? undefined : endpointText(chosen.otlp),
   });
-  return { metrics: telemetry.metrics, page: () => telemetry.page() };
+  return { metrics: telemetry.metrics, page: () => telemetry.page(), intervalMs };
 }
 
 /** What the proxy tells as it happens; the rest is read from its statistics. Its ports are known beforehand. */
@@ -56,6 +58,5 @@ export function proxyObserver(metrics: Metrics, ports: readonly number[]): Proxy
   return {
     connected: (port, latencyMs) => recorders.get(port)?.latency(latencyMs / 1000),
     closed: (port, durationMs) => recorders.get(port)?.duration(durationMs / 1000),
-    failed() {},
   };
 }

@@ -1,5 +1,5 @@
 import { DewyError } from "../errors.ts";
-import { cursorKey } from "../notify/cursor.ts";
+import { type CursorKeys, cursorKeys } from "../notify/cursor-keys.ts";
 import { type Filter, filterOf, filterParams } from "../notify/filter.ts";
 import type { Notifier } from "../notify/notifier.ts";
 import { readQueries } from "../util/query.ts";
@@ -17,8 +17,7 @@ export interface NotifierDriver {
 }
 
 /** A notifier in use, with what the outbox needs to know of it. */
-export interface OpenedNotifier {
-  readonly key: string;
+export interface OpenedNotifier extends CursorKeys {
   readonly wants: Filter;
   readonly notifier: Notifier;
 }
@@ -92,10 +91,13 @@ export async function openNotifiers(
       hint: "leave one of them out",
     });
   }
-  return Promise.all(
+  const opened = await Promise.all(
     urls.map(async (url) => {
       const { filter, open } = await readNotifier(url, deps.env);
-      return { key: cursorKey(url), wants: filter, notifier: await open(deps) };
+      const notifier = await open(deps);
+      return { wants: filter, notifier, named: { url, identity: notifier.identity } };
     }),
   );
+  const all = opened.map(({ named }) => named);
+  return opened.map(({ named, ...rest }) => ({ ...rest, ...cursorKeys(named, all) }));
 }

@@ -1,4 +1,5 @@
 import { type Cursor, startCursor } from "./cursor.ts";
+import type { CursorKeys } from "./cursor-keys.ts";
 import type { FoundCursor, OutboxFiles } from "./outbox-files.ts";
 
 /** As much as is needed of a notice to know who waits for it. */
@@ -20,18 +21,22 @@ export class Cursors {
   constructor(private readonly files: Pick<OutboxFiles, "writeCursor" | "removeCursor">) {}
 
   /** With what was found on disk; a notifier that is new begins behind `last`. */
-  load(keys: readonly string[], found: readonly FoundCursor[], last: string, now: Date): void {
-    for (const key of keys) {
-      const known = found.find((each) => each.key === key);
+  load(readers: readonly CursorKeys[], found: readonly FoundCursor[], last: string, now: Date): void {
+    const gone = new Set<string>();
+    for (const { key, formerKeys } of readers) {
+      const names = [key, ...formerKeys];
+      const [known] = names.flatMap((name) => found.filter((each) => each.key === name));
       if (known !== undefined) this.#isNew = false;
-      // Written anew, too: a cursor's age shows how long its notifier has been away.
-      this.set(key, known?.cursor ?? { ...startCursor, sent: last });
+      const cursor = known?.cursor ?? { ...startCursor, sent: last };
+      this.set(key, { ...cursor, absentSince: null });
+      for (const name of formerKeys) gone.add(name);
     }
-    for (const { key, cursor, changedAt } of found) {
+    for (const { key, cursor } of found) {
       if (this.#cursors.has(key)) continue;
-      if (now.getTime() - changedAt.getTime() > absenceMs) this.files.removeCursor(key);
-      else this.#absent.set(key, cursor);
+      if (gone.has(key)) this.files.removeCursor(key);
+      else this.#leave(key, cursor, now);
     }
+    this.expire(now);
   }
 
   /** None of the notifiers was there before. */
@@ -48,18 +53,42 @@ export class Cursors {
     this.files.writeCursor(key, cursor);
   }
 
+  /** Who has been away for too long is no longer waited for. */
+  expire(now: Date): void {
+    for (const [key, { absentSince }] of this.#absent) {
+      if (absentSince === null || now.getTime() - Date.parse(absentSince) <= absenceMs) continue;
+      this.#absent.delete(key);
+      this.files.removeCursor(key);
+    }
+  }
+
   /** What those who are away would want is not known. */
-  isAwaited({ id, wantedBy }: Addressed): boolean {
+  isAwaited(notice: Addressed): boolean {
+    if (this.isAwaitedHere(notice)) return true;
+    for (const { sent } of this.#absent.values()) if (notice.id > sent) return true;
+    return false;
+  }
+
+  /** By a notifier that is on the command line. */
+  isAwaitedHere({ id, wantedBy }: Addressed): boolean {
     for (const [key, { sent }] of this.#cursors) if (id > sent && wantedBy.has(key)) return true;
-    for (const { sent } of this.#absent.values()) if (id > sent) return true;
     return false;
   }
 
   /** Those will never be told; how many they were, each notifier is. */
   miss(dropped: readonly Addressed[]): void {
-    for (const [key, { sent, dropped: before }] of this.#cursors) {
+    for (const [key, cursor] of this.#cursors) {
+      const { sent, dropped: before } = cursor;
       const missed = dropped.filter(({ id, wantedBy }) => id > sent && wantedBy.has(key)).length;
-      if (missed > 0) this.set(key, { sent, dropped: before + missed });
+      if (missed > 0) this.set(key, { ...cursor, dropped: before + missed });
     }
+  }
+
+  /** Its time away begins with the first start without it, however long it had nothing to take before. */
+  #leave(key: string, cursor: Cursor, now: Date): void {
+    const absentSince = cursor.absentSince ?? now.toISOString();
+    const absent = { ...cursor, absentSince };
+    this.#absent.set(key, absent);
+    if (cursor.absentSince === null) this.files.writeCursor(key, absent);
   }
 }

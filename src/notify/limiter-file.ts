@@ -8,7 +8,7 @@ import { noTrouble, type TroubleState } from "./limiter.ts";
 
 const time = v.pipe(v.string(), v.isoTimestamp());
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
-const stateSchema: v.GenericSchema<TroubleState> = v.object({
+const stateSchema: v.GenericSchema<unknown, TroubleState> = v.object({
   episode: v.nullable(
     v.object({
       count,
@@ -21,6 +21,8 @@ const stateSchema: v.GenericSchema<TroubleState> = v.object({
     }),
   ),
   outages: v.array(time),
+  // Not in the files of earlier agents.
+  endedAt: v.optional(v.nullable(time), null),
 });
 const fileSchema = v.object({
   version: v.literal(1),

@@ -5,7 +5,7 @@ import type { DeployEvent, ErrorRun, Trouble } from "../events.ts";
  * which fails each check and is one outage.
  */
 const toldInARow: Readonly<Record<Trouble, number>> = { check: 1, deploy: 3, app: 3 };
-/** So many outages of one kind, each begun within `calmMs` of the one before, and it comes and goes. */
+/** So many outages of one kind, each begun within `calmMs` of the end of the one before, and it comes and goes. */
 const flappingFrom = 3;
 /** What comes and goes is over when nothing has happened for this long. */
 export const calmMs = 10 * 60_000;
@@ -31,9 +31,11 @@ export interface TroubleState {
   readonly episode: Episode | null;
   /** When outages began, the present one included, as far as each came soon after the one before. */
   readonly outages: readonly string[];
+  /** When the last one that has ended did; null: that was long ago, if ever. */
+  readonly endedAt: string | null;
 }
 
-export const noTrouble: TroubleState = { episode: null, outages: [] };
+export const noTrouble: TroubleState = { episode: null, outages: [], endedAt: null };
 
 export interface ErrorVerdict {
   readonly state: TroubleState;
@@ -90,7 +92,7 @@ export function onError(state: TroubleState, trouble: Trouble, now: Date): Error
     lastErrorAt: at,
     isWell: false,
   };
-  const after = { episode: next, outages };
+  const after = { ...state, episode: next, outages };
   if (!isTold) return { state: after, run: null };
   const lastUntil = isFlapping(after) ? "calm" : count === toldInARow[trouble] ? "over" : null;
   return { state: after, run: { count, lastUntil } };
@@ -105,31 +107,34 @@ export function onWell(
   const { episode } = state;
   if (episode === null) return { state, recovered: null };
   const flapping = isFlapping(state);
-  if (flapping && elapsedMs(episode.lastErrorAt, now) < calmMs) {
-    const next = episode.isWell ? state : { ...state, episode: { ...episode, isWell: true } };
+  const endedAt = (episode.isWell ? state.endedAt : null) ?? now.toISOString();
+  if (flapping && elapsedMs(endedAt, now) < calmMs) {
+    const next = episode.isWell ? state : { ...state, endedAt, episode: { ...episode, isWell: true } };
     return { state: next, recovered: null };
   }
   const { errors, heldBack, outages, since } = episode;
   const lastedMs = elapsedMs(since, now);
   const durationMs = Number.isFinite(lastedMs) ? lastedMs : 0;
   return {
-    state: { episode: null, outages: flapping ? [] : state.outages },
+    state: { episode: null, outages: flapping ? [] : state.outages, endedAt },
     recovered: { kind: "recovered", trouble, errors, heldBack, outages, durationMs },
   };
 }
 
 /** It is over without being well, and people know: the release was quarantined. */
 export function onSettled(state: TroubleState): TroubleState {
-  return state.episode === null ? state : { ...state, episode: null };
+  const { episode } = state;
+  return episode === null ? state : { ...state, episode: null, endedAt: episode.lastErrorAt };
 }
 
 function isFlapping({ outages }: TroubleState): boolean {
   return outages.length >= flappingFrom;
 }
 
-function recentOutages({ outages }: TroubleState, now: Date): readonly string[] {
-  const last = outages.at(-1);
-  return last !== undefined && elapsedMs(last, now) <= calmMs ? outages : [];
+/** As long as people wait for the end of what comes and goes, all of it counts. */
+function recentOutages({ episode, outages, endedAt }: TroubleState, now: Date): readonly string[] {
+  if (episode !== null) return outages;
+  return endedAt !== null && elapsedMs(endedAt, now) <= calmMs ? outages : [];
 }
 
 /** Of a time that is yet to come, the clock having been set back, nobody knows how long ago it was: long. */

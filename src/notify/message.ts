@@ -43,7 +43,7 @@ function plainText(event: DeployEvent): string {
     case "rolled-back":
       return `Went back from ${event.fromTag} to ${event.tag}: ${event.reason}. ${event.fromTag} is not tried again until it changes or dewy retry is run`;
     case "crashed":
-      return `Server of ${event.tag ?? "unknown version"} died: ${event.reason}. Next start in ${formatDuration(event.delayMs)}`;
+      return `Server of ${event.tag ?? "unknown version"} died: ${event.reason}. Next start in ${formatDuration(Math.round(event.delayMs))}`;
     case "replica-lost":
       return replicaLost(event);
     case "recovered":

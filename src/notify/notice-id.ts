@@ -11,14 +11,19 @@ export function isNoticeId(text: string): boolean {
 /** Greater than `last`, whatever was done to the clock, and no other host's. */
 export function nextNoticeId(last: string, now: Date): string {
   const ms = Math.max(now.getTime(), msOf(last) + 1);
-  return `${String(ms).padStart(13, "0")}-${crypto.randomUUID().slice(0, 8)}`;
+  return `${padded(ms)}-${crypto.randomUUID().slice(0, 8)}`;
 }
 
-/** Sorts right before `id` and after whatever was before it; the same each time. */
-export function idBefore(id: string): string {
-  return `${id.slice(0, 13)}-00000000`;
+/** Between `id` and what follows it; the same each time for the same `seed`, another for another. */
+export function idBehind(id: string, seed: string): string {
+  const hash = new Bun.CryptoHasher("sha256").update(`${id}\0${seed}`).digest("hex");
+  return `${padded(Math.max(0, msOf(id)))}-ff${hash.slice(0, 6)}`;
 }
 
 function msOf(id: string): number {
   return Number(pattern.exec(id)?.[1] ?? -1);
+}
+
+function padded(ms: number): string {
+  return String(ms).padStart(13, "0");
 }

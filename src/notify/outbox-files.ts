@@ -1,6 +1,6 @@
-import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { messageOf, systemCode } from "../errors.ts";
+import { messageOf, systemCode, toDewyError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { writeFileAtomic } from "../util/fs.ts";
 import { removePartials } from "../util/partial.ts";
@@ -15,11 +15,21 @@ const others = /^limiter\.json(\.unreadable)?$|^unreadable$|^\.partial-/;
 export interface FoundCursor {
   readonly key: string;
   readonly cursor: Cursor;
-  readonly changedAt: Date;
+}
+
+export interface FoundNotice {
+  readonly id: string;
+  /** null: its file can't be read at the moment. */
+  readonly stored: StoredNotice | null;
+}
+
+interface FoundFiles {
+  readonly notices: readonly FoundNotice[];
+  readonly cursors: readonly FoundCursor[];
 }
 
 /**
- * `.dewy/outbox/`: `<id>.json` for each notice, `cursor-<hash>.json` for each notifier. Nothing here throws: a disk
+ * `.dewy/outbox/`: `<id>.json` for each notice, `cursor-<hash>.json` for each notifier. Nothing but `read` throws: a disk
  * that is full or can't be written is one WARN, and what it did not take stays in memory.
  */
 export class OutboxFiles {
@@ -30,27 +40,24 @@ export class OutboxFiles {
     private readonly log: Log,
   ) {}
 
-  /** All that can be read, notices oldest first; what can't is moved into `unreadable/`. */
-  load({ make }: { readonly make: boolean }): {
-    readonly notices: readonly StoredNotice[];
-    readonly cursors: readonly FoundCursor[];
-  } {
-    const notices: StoredNotice[] = [];
+  /** All that can be read, oldest first; what is no notice is moved into `unreadable/`. */
+  load({ make }: { readonly make: boolean }): FoundFiles {
+    const notices: FoundNotice[] = [];
     const cursors: FoundCursor[] = [];
     const strange: string[] = [];
     for (const name of this.#names(make)) {
       const id = noticeName.exec(name)?.[1];
       const key = cursorName.exec(name)?.[1];
       if (id !== undefined) {
-        const stored = this.read(id);
+        const stored = this.#readNow(id);
         if (stored === null) strange.push(name);
-        else notices.push(stored);
+        else notices.push({ id, stored: stored === "later" ? null : stored });
       } else if (key !== undefined) {
         const found = this.#readCursor(key, name);
         if (found === null) {
           strange.push(name);
           // Rather once more than never.
-          cursors.push({ key, cursor: startCursor, changedAt: new Date() });
+          cursors.push({ key, cursor: startCursor });
         } else cursors.push(found);
       } else if (!others.test(name)) strange.push(name);
     }
@@ -58,12 +65,16 @@ export class OutboxFiles {
     return { notices, cursors };
   }
 
-  /** null: it is not there, or not whole. */
+  /**
+   * null: it is not there, or not whole. Throws what may pass (no descriptor left, a disk's error) as retryable: a notice
+   * that can't be read for a moment is not lost.
+   */
   read(id: string): StoredNotice | null {
+    const content = this.#content(this.#pathOf(id));
+    if (content === null) return null;
     try {
-      const path = this.#pathOf(id);
-      const stored = lstatSync(path).isFile() ? decodeNotice(readFileSync(path, "utf8")) : null;
-      return stored?.notice.id === id ? stored : null;
+      const stored = decodeNotice(content);
+      return stored.notice.id === id ? stored : null;
     } catch {
       return null;
     }
@@ -86,6 +97,25 @@ export class OutboxFiles {
 
   removeCursor(key: string): void {
     this.#try("removed", () => rmSync(this.#cursorPath(key), { force: true }));
+  }
+
+  #readNow(id: string): StoredNotice | "later" | null {
+    try {
+      return this.read(id);
+    } catch {
+      // Whoever is to send it reads it again, and says so where that fails.
+      return "later";
+    }
+  }
+
+  /** null: there is no such file. */
+  #content(path: string): string | null {
+    try {
+      return lstatSync(path).isFile() ? readFileSync(path, "utf8") : null;
+    } catch (error) {
+      if (systemCode(error) === "ENOENT") return null;
+      throw toDewyError(error, "read a notice");
+    }
   }
 
   #try(done: "written" | "removed", work: () => void): boolean {
@@ -127,7 +157,7 @@ export class OutboxFiles {
     try {
       const path = join(this.directory, name);
       if (!lstatSync(path).isFile()) return null;
-      return { key, cursor: decodeCursor(readFileSync(path, "utf8")), changedAt: statSync(path).mtime };
+      return { key, cursor: decodeCursor(readFileSync(path, "utf8")) };
     } catch {
       return null;
     }

@@ -2,18 +2,11 @@ import type { Command, DeployEvent } from "../events.ts";
 import type { Log } from "../log.ts";
 import type { Clock } from "../util/time.ts";
 import { Cursors } from "./cursors.ts";
-import type { Filter } from "./filter.ts";
 import type { Notice } from "./notice.ts";
-import { encodeNotice } from "./notice-file.ts";
-import { idBefore, nextNoticeId, noId } from "./notice-id.ts";
-import { isInformational, type OutboxLimits, outboxLimits, toDrop } from "./outbox-bound.ts";
+import { idBehind, nextNoticeId, noId } from "./notice-id.ts";
+import { type OutboxLimits, outboxLimits, toDrop } from "./outbox-bound.ts";
+import { type Entry, entryOf, foundEntry, type OutboxReader } from "./outbox-entry.ts";
 import { OutboxFiles } from "./outbox-files.ts";
-
-/** One that is sent notices, by the hash of its URL. */
-export interface OutboxReader {
-  readonly key: string;
-  readonly wants: Filter;
-}
 
 export interface OutboxOptions {
   readonly directory: string;
@@ -41,15 +34,15 @@ export interface NoticeOrigin {
   readonly deploy?: string | null;
 }
 
-interface Entry {
-  readonly id: string;
-  readonly sizeBytes: number;
-  readonly isInformational: boolean;
-  readonly deploy: string | null;
-  readonly wantedBy: ReadonlySet<string>;
-  /** Only in memory: the disk did not take it. */
-  unwritten: Notice | null;
-}
+/** For a filter to look at. */
+const anySuccess: DeployEvent = {
+  kind: "deployed",
+  tag: "",
+  fromTag: null,
+  durationMs: 0,
+  how: "placed",
+  hasPort: false,
+};
 
 /**
  * What people are to be told, on disk until every notifier has taken it. Each reads at its own pace. Nothing here
@@ -82,9 +75,10 @@ export class Outbox {
     return outbox;
   }
 
-  /** Whether that deploy's success is told or waits to be; also when no notifier was there to be told. */
+  /** Whether that deploy's success is told or waits to be; also when no notifier is, or was, there that wants to know. */
   hasTold(deploy: string): boolean {
-    return this.#cursors.isNew || this.#entries.some((entry) => entry.deploy === deploy);
+    const nobody = !this.options.readers.some(({ wants }) => wants(anySuccess));
+    return nobody || this.#cursors.isNew || this.#entries.some((entry) => entry.deploy === deploy);
   }
 
   /** Durable when it returns, unless the disk does not take it. */
@@ -95,9 +89,9 @@ export class Outbox {
     this.#lastId = nextNoticeId(this.#lastId, now);
     const notice = { id: this.#lastId, at: now.toISOString(), host, command, root, thread, event };
     this.deps.onStep("adding");
-    const entry = this.#entryOf(notice, deploy);
+    const entry: Entry = { ...entryOf(notice, deploy, readers), unwritten: notice };
     this.#entries.push(entry);
-    this.#makeRoom();
+    this.#makeRoom(now);
     if (this.#entries.includes(entry)) this.#write(entry, notice);
     this.deps.onStep("added");
     this.#clear();
@@ -105,29 +99,39 @@ export class Outbox {
     this.#added = Promise.withResolvers();
   }
 
-  /** The next notice for this notifier; null: it has had them all. The same one until done() is told of it. */
+  /**
+   * The next notice for this notifier; null: it has had them all. The same one until done() is told of it. Throws a
+   * retryable DewyError while its file can't be read.
+   */
   next(key: string): Notice | null {
     for (;;) {
       const { sent, dropped } = this.#cursors.of(key);
       const entry = this.#entries.find(({ id, wantedBy }) => id > sent && wantedBy.has(key));
-      if (dropped > 0) return this.#droppedNotice(dropped, entry);
+      if (dropped > 0) return this.#droppedNotice(key, dropped);
       if (entry === undefined) return null;
-      const notice = entry.unwritten ?? this.#files.read(entry.id)?.notice ?? null;
-      if (notice !== null) {
+      const stored = entry.unwritten === null ? this.#files.read(entry.id) : null;
+      const notice = entry.unwritten ?? stored?.notice ?? null;
+      if (notice === null) {
+        this.deps.log.warn("Notice lost: its file is gone or damaged", { id: entry.id });
+        this.#entries = this.#entries.filter((other) => other !== entry);
+      } else if (entry.unread) {
+        // Only now it shows who wants it.
+        const known = entryOf(notice, stored?.deploy ?? null, this.options.readers);
+        this.#entries = this.#entries.map((other) => (other === entry ? known : other));
+      } else {
         this.#inFlight.set(key, entry.id);
         return notice;
       }
-      this.deps.log.warn("Notice lost: its file is gone or damaged", { id: entry.id });
-      this.#entries = this.#entries.filter((other) => other !== entry);
     }
   }
 
   /** It has taken the notice, or never will: on disk when this returns, so that it does not get it again. */
   done(key: string, { id, event }: Notice): void {
-    const { sent, dropped } = this.#cursors.of(key);
-    if (event.kind === "dropped")
-      this.#cursors.set(key, { sent, dropped: Math.max(0, dropped - event.count) });
-    else this.#cursors.set(key, { sent: id, dropped });
+    const cursor = this.#cursors.of(key);
+    if (event.kind === "dropped") {
+      const dropped = Math.max(0, cursor.dropped - event.count);
+      this.#cursors.set(key, { ...cursor, dropped, droppedTold: cursor.droppedTold + 1 });
+    } else this.#cursors.set(key, { ...cursor, sent: id });
     this.#inFlight.delete(key);
     this.deps.onStep("recorded");
     this.#clear();
@@ -148,29 +152,11 @@ export class Outbox {
   #load(): void {
     const { readers } = this.options;
     const { notices, cursors } = this.#files.load({ make: readers.length > 0 });
-    const ids = [...notices.map(({ notice }) => notice.id), ...cursors.map(({ cursor }) => cursor.sent)];
+    const ids = [...notices.map(({ id }) => id), ...cursors.map(({ cursor }) => cursor.sent)];
     this.#lastId = ids.sort().at(-1) ?? noId;
-    const keys = readers.map(({ key }) => key);
-    this.#cursors.load(keys, cursors, this.#lastId, this.deps.clock.now());
-    this.#entries = notices.map(({ notice, deploy }) => ({
-      ...this.#entryOf(notice, deploy),
-      unwritten: null,
-    }));
+    this.#cursors.load(readers, cursors, this.#lastId, this.deps.clock.now());
+    this.#entries = notices.map((found) => foundEntry(found, readers));
     this.#clear();
-  }
-
-  #entryOf(notice: Notice, deploy: string | null): Entry {
-    const { id, event } = notice;
-    const wantedBy = new Set(this.options.readers.filter(({ wants }) => wants(event)).map(({ key }) => key));
-    const sizeBytes = Buffer.byteLength(encodeNotice({ notice, deploy }));
-    return {
-      id,
-      sizeBytes,
-      isInformational: isInformational(event),
-      deploy,
-      wantedBy,
-      unwritten: notice,
-    };
   }
 
   /** And what the disk did not take before. */
@@ -184,12 +170,16 @@ export class Outbox {
     }
   }
 
-  #makeRoom(): void {
+  #makeRoom(now: Date): void {
+    this.#cursors.expire(now);
     const inFlight = new Set(this.#inFlight.values());
+    const last = this.#lastSuccess();
+    const isForAbsent = (entry: Entry) => !this.#cursors.isAwaitedHere(entry);
     const waiting = this.#entries.filter(
-      (entry) => this.#cursors.isAwaited(entry) && !inFlight.has(entry.id),
+      (entry) =>
+        this.#cursors.isAwaited(entry) && !inFlight.has(entry.id) && !(entry === last && isForAbsent(entry)),
     );
-    const dropped = toDrop(waiting, this.#limits);
+    const dropped = toDrop(waiting, this.#limits, isForAbsent);
     if (dropped.length === 0) return;
     this.#cursors.miss(dropped);
     this.#remove(dropped);
@@ -197,8 +187,12 @@ export class Outbox {
 
   /** What all have had goes; of the deploys' successes the last stays, so that it is not told again (hasTold). */
   #clear(): void {
-    const last = this.#entries.findLast(({ deploy }) => deploy !== null);
+    const last = this.#lastSuccess();
     this.#remove(this.#entries.filter((entry) => entry !== last && !this.#cursors.isAwaited(entry)));
+  }
+
+  #lastSuccess(): Entry | undefined {
+    return this.#entries.findLast(({ deploy }) => deploy !== null);
   }
 
   #remove(entries: readonly Entry[]): void {
@@ -208,14 +202,13 @@ export class Outbox {
     this.#entries = this.#entries.filter((entry) => !gone.has(entry));
   }
 
-  /** Told before what is left, where the gap is; the same id each time it is tried. */
-  #droppedNotice(count: number, next: Entry | undefined): Notice {
+  /** Told before what is left, where the gap is; the same id each time it is tried, and another one for the next gap. */
+  #droppedNotice(key: string, count: number): Notice {
     const { host, command, root } = this.options;
-    const now = this.deps.clock.now();
-    const id = next === undefined ? nextNoticeId(this.#lastId, now) : idBefore(next.id);
+    const { sent, droppedTold } = this.#cursors.of(key);
     return {
-      id,
-      at: now.toISOString(),
+      id: idBehind(sent, [host, root, key, droppedTold].join("\0")),
+      at: this.deps.clock.now().toISOString(),
       host,
       command,
       root,

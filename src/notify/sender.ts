@@ -1,9 +1,11 @@
 import { DewyError, messageOf, toDewyError } from "../errors.ts";
-import { duration, type Log } from "../log.ts";
+import type { Log } from "../log.ts";
 import { abortable } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
+import { messageOf as textOf } from "./message.ts";
 import type { Notice } from "./notice.ts";
-import type { Notifier } from "./notifier.ts";
+import { MessageRefused, type Notifier } from "./notifier.ts";
+import { Outage, type Pause } from "./outage.ts";
 import type { Outbox } from "./outbox.ts";
 
 export interface SenderOptions {
@@ -26,28 +28,11 @@ export interface SenderDeps {
 /** The points at which a notice is on its way, for tests that stop the agent there. */
 export type SenderStep = "sending" | "answered";
 
-/** A service that answers nothing within this time is tried again. */
-const sendDeadlineMs = 30_000;
-const backOffMs = { first: 1000, most: 5 * 60_000 } as const;
-/** A service that says "come back in a year" is asked again before. */
-const longestLimitMs = 65 * 60_000;
 /** What is pending at the end gets this long; the rest stays for the next start. */
 const lastMs = 10_000;
 const closeDeadlineMs = 2000;
 /** What a notifier throws that is no DewyError is a mistake of ours: not for ever. */
 const mistakesForgiven = 5;
-
-interface Outage {
-  readonly sinceMs: number;
-  /** Tries that failed. */
-  readonly failures: number;
-}
-
-/** How long to leave the service alone; `named`: because it said so. */
-interface Pause {
-  readonly ms: number;
-  readonly named: boolean;
-}
 
 /**
  * Sends one notifier what the outbox holds for it: in order, one at a time, each until it is taken. Begins at once, with
@@ -60,7 +45,7 @@ export class Sender implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
   #closeUntilMs = 0;
-  #outage: Outage | null = null;
+  readonly #outage: Outage;
   #mistakes = 0;
   #isClosed = false;
 
@@ -68,6 +53,7 @@ export class Sender implements AsyncDisposable {
     private readonly options: SenderOptions,
     private readonly deps: SenderDeps,
   ) {
+    this.#outage = new Outage(options.notifier.name, deps);
     this.#running = this.#run();
   }
 
@@ -97,15 +83,24 @@ export class Sender implements AsyncDisposable {
   async #run(): Promise<void> {
     const { outbox } = this.deps;
     while (!this.#stop.signal.aborted) {
-      const notice = outbox.next(this.options.key);
+      const notice = this.#next();
       if (notice !== null) {
-        const pause = await this.#send(notice);
+        const pause = "ms" in notice ? notice : await this.#send(notice);
         if (pause !== null && !(await this.#wait(pause))) return;
       } else if (this.#closing.signal.aborted) {
         return;
       } else {
         await abortable(outbox.added(), this.#closing.signal).catch(() => undefined);
       }
+    }
+  }
+
+  /** null: there is none. A pause: its file can't be read, and may be then. */
+  #next(): Notice | Pause | null {
+    try {
+      return this.deps.outbox.next(this.options.key);
+    } catch (error) {
+      return this.#outage.failed("unread", toDewyError(error, "read a notice"));
     }
   }
 
@@ -122,7 +117,8 @@ export class Sender implements AsyncDisposable {
     // Counted before it is done with: this one waited, too.
     const waited = outbox.waiting(this.options.key);
     outbox.done(this.options.key, notice);
-    this.#works(waited);
+    this.#mistakes = 0;
+    this.#outage.over(waited);
     return null;
   }
 
@@ -134,12 +130,14 @@ export class Sender implements AsyncDisposable {
     const answered = new AbortController();
     const late = new DewyError(
       "network-timeout",
-      `${notifier.name}: no answer within ${sendDeadlineMs / 1000}s`,
+      `${notifier.name}: no answer within ${notifier.deadlineMs / 1000}s`,
     );
-    const timer = clock.sleep(sendDeadlineMs, AbortSignal.any([answered.signal, this.#stop.signal])).then(
-      () => deadline.abort(late),
-      () => undefined,
-    );
+    const timer = clock
+      .sleep(notifier.deadlineMs, AbortSignal.any([answered.signal, this.#stop.signal]))
+      .then(
+        () => deadline.abort(late),
+        () => undefined,
+      );
     const signal = AbortSignal.any([deadline.signal, this.#stop.signal]);
     try {
       await abortable((async () => notifier.notify(notice, { signal }))(), signal);
@@ -151,42 +149,29 @@ export class Sender implements AsyncDisposable {
     }
   }
 
+  /** What this notice is refused for concerns no other; any other refusal concerns them all, and they wait. */
   #failed(notice: Notice, thrown: unknown): Pause | null {
-    const { outbox, clock, random } = this.deps;
     const failure = toDewyError(thrown, "notify");
-    const failures = (this.#outage?.failures ?? 0) + 1;
     if (!(thrown instanceof DewyError)) this.#mistakes += 1;
-    if (!failure.retryable || this.#mistakes > mistakesForgiven) {
+    if (failure instanceof MessageRefused || this.#mistakes > mistakesForgiven) {
       this.#mistakes = 0;
-      this.#warn("Notice dropped: the notifier will not take it", failure, { kind: notice.event.kind });
-      outbox.done(this.options.key, notice);
+      this.#drop(notice, failure);
       return null;
     }
-    if (this.#outage === null) this.#warn("Notifier not reached; its notices wait", failure);
-    this.#outage = { sinceMs: this.#outage?.sinceMs ?? clock.monotonicMs(), failures };
-    const fullMs = Math.min(backOffMs.most, backOffMs.first * 2 ** Math.min(failures - 1, 20));
-    const ownMs = fullMs / 2 + (fullMs / 2) * random();
-    const namedMs = Math.min(failure.retryAfterMs ?? 0, longestLimitMs);
-    return { ms: Math.max(ownMs, namedMs), named: namedMs > 0 };
+    return this.#outage.failed(failure.retryable ? "away" : "refused", failure);
   }
 
-  #works(waited: number): void {
-    this.#mistakes = 0;
-    if (this.#outage === null) return;
-    const { log, clock } = this.deps;
-    const after = duration(Math.round(clock.monotonicMs() - this.#outage.sinceMs));
-    log.info("Notifier works again", { notifier: this.options.notifier.name, waited, after });
-    this.#outage = null;
-  }
-
-  #warn(message: string, failure: DewyError, more: { readonly kind?: string } = {}): void {
-    const { name } = this.options.notifier;
-    this.deps.log.warn(message, {
-      notifier: name,
-      ...more,
+  /** The log is the last place where somebody may read it. */
+  #drop(notice: Notice, failure: DewyError): void {
+    const { log, outbox } = this.deps;
+    log.warn("Notice dropped: the notifier will not take it", {
+      notifier: this.options.notifier.name,
+      kind: notice.event.kind,
+      message: textOf(notice.event),
       error: messageOf(failure),
       hint: failure.hint,
     });
+    outbox.done(this.options.key, notice);
   }
 
   /** false: there is no time left to try again. At the end a pause of our own is cut short, once. */

@@ -137,7 +137,6 @@ export class Dialer {
   #attemptFailed(link: Link, kind: ProxyErrorKind): void {
     const { target, port } = link;
     port.errors[kind] += 1;
-    this.parts.observer.failed(port.port, kind);
     if (target !== null) {
       target.failed(this.parts.clock.monotonicMs());
       link.tried = [...link.tried, target];

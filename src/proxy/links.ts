@@ -153,7 +153,6 @@ export class Links {
 
   #count({ port }: Link, kind: ProxyErrorKind): void {
     port.errors[kind] += 1;
-    this.parts.observer.failed(port.port, kind);
   }
 
   #forget(link: Link): void {

@@ -18,10 +18,9 @@ export interface ProxyObserver {
   connected(port: number, latencyMs: number): void;
   /** A client's connection ended after `durationMs`. */
   closed(port: number, durationMs: number): void;
-  failed(port: number, kind: ProxyErrorKind): void;
 }
 
-export const silentObserver: ProxyObserver = { connected() {}, closed() {}, failed() {} };
+export const silentObserver: ProxyObserver = { connected() {}, closed() {} };
 
 export interface ProxyStats {
   readonly connections: number;

@@ -6,6 +6,18 @@ export interface Latest {
   readonly release: Release | null;
   /** A newer tag passed over only because it belongs to another slot. */
   readonly otherSlot: string | null;
+  /** Of an answer that the hosts of a fleet share; without it the registry gave it just now. */
+  readonly shared?: SharedOrigin;
+}
+
+/** Where a shared answer comes from: nothing of it is in the shared cache. */
+export interface SharedOrigin {
+  /** When the registry gave it, by this host's clock. */
+  readonly asOf: Date;
+  /** The last try at the registry failed since: whoever hears this has not heard from the registry. */
+  readonly isStale: boolean;
+  /** The registry is asked once in this time, for all hosts. */
+  readonly windowMs: number;
 }
 
 /** Tells which releases exist. Every implementation passes test/registry/contract.ts. */

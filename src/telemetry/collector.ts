@@ -90,7 +90,7 @@ export class Collector implements PushMetricExporter {
 
 function hintFor(error: unknown, tlsFailure: string | null): string {
   if (tlsFailure !== null) {
-    return "name the authority's certificate in SSL_CERT_FILE, or write --otlp-insecure for a collector without TLS";
+    return "name the authority's certificate in OTEL_EXPORTER_OTLP_CERTIFICATE or SSL_CERT_FILE, or write --otlp-insecure for a collector without TLS";
   }
   const code = typeof error === "object" && error !== null && "code" in error ? error.code : null;
   // UNAUTHENTICATED and PERMISSION_DENIED.

@@ -1,4 +1,5 @@
 import { DewyError } from "../errors.ts";
+import type { CertificateFile } from "./authorities.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -10,11 +11,17 @@ export interface ExportSettings {
   readonly headers: Readonly<Record<string, string>>;
   /** `OTEL_METRIC_EXPORT_INTERVAL`. */
   readonly intervalMs: number;
+  /** `OTEL_EXPORTER_OTLP_METRICS_TIMEOUT`, or `OTEL_EXPORTER_OTLP_TIMEOUT`: how long a collector may take. */
+  readonly timeoutMs: number;
+  /** `OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE`, or `OTEL_EXPORTER_OTLP_CERTIFICATE`; null: neither is set. */
+  readonly certificate: CertificateFile | null;
 }
 
 /** The original's; OpenTelemetry's own is a minute. */
 const usualIntervalMs = 15_000;
-const leastIntervalMs = 100;
+/** OpenTelemetry's own. */
+const usualTimeoutMs = 10_000;
+const leastMs = 100;
 
 /** https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/; `config-invalid` on nonsense. */
 export function readExportSettings(env: Environment): ExportSettings {
@@ -28,7 +35,9 @@ export function readExportSettings(env: Environment): ExportSettings {
       ...readHeaders(env, "OTEL_EXPORTER_OTLP_HEADERS"),
       ...readHeaders(env, "OTEL_EXPORTER_OTLP_METRICS_HEADERS"),
     },
-    intervalMs: readInterval(env["OTEL_METRIC_EXPORT_INTERVAL"]),
+    intervalMs: readMs(env, ["OTEL_METRIC_EXPORT_INTERVAL"], usualIntervalMs),
+    timeoutMs: readMs(env, namesOf("TIMEOUT"), usualTimeoutMs),
+    certificate: readCertificate(env),
   };
 }
 
@@ -62,12 +71,27 @@ function readPairs(env: Environment, variable: string): Readonly<Record<string, 
   return Object.fromEntries(pairs);
 }
 
-function readInterval(text: string | undefined): number {
-  if (!text) return usualIntervalMs;
+/** What is said of metrics alone goes before what is said of all. */
+function namesOf(setting: string): readonly string[] {
+  return [`OTEL_EXPORTER_OTLP_METRICS_${setting}`, `OTEL_EXPORTER_OTLP_${setting}`];
+}
+
+function readCertificate(env: Environment): CertificateFile | null {
+  const [found] = namesOf("CERTIFICATE").flatMap((variable) => {
+    const path = env[variable];
+    return path ? [{ variable, path }] : [];
+  });
+  return found ?? null;
+}
+
+function readMs(env: Environment, variables: readonly string[], usualMs: number): number {
+  const variable = variables.find((name) => env[name]);
+  const text = variable === undefined ? undefined : env[variable];
+  if (!text) return usualMs;
   const ms = /^\d+$/.test(text.trim()) ? Number(text) : Number.NaN;
-  if (ms >= leastIntervalMs && ms < 2 ** 31) return ms;
-  throw new DewyError("config-invalid", "OTEL_METRIC_EXPORT_INTERVAL is not a number of milliseconds", {
-    hint: `write ${leastIntervalMs} or more, for example ${usualIntervalMs}`,
+  if (ms >= leastMs && ms < 2 ** 31) return ms;
+  throw new DewyError("config-invalid", `${variable} is not a number of milliseconds`, {
+    hint: `write ${leastMs} or more, for example ${usualMs}`,
   });
 }
 

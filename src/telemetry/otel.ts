@@ -53,12 +53,20 @@ async function openExport(
   metrics: CollectedMetrics,
   log: Log,
 ): Promise<OtlpExport> {
-  const { headers, intervalMs } = readExportSettings(env);
+  const { headers, intervalMs, timeoutMs, certificate } = readExportSettings(env);
   // gRPC is loaded by those who use it.
   const { otlpExport } = await import("./otlp.ts");
   const sslCertFile = env["SSL_CERT_FILE"];
   return otlpExport(
-    { ...endpoint, headers, intervalMs, sslCertFile, userAgent: `dewy/${version}` },
+    {
+      ...endpoint,
+      headers,
+      intervalMs,
+      timeoutMs,
+      certificate,
+      sslCertFile,
+      userAgent: `dewy/${version}`,
+    },
     metrics,
     log,
   );

@@ -8,19 +8,22 @@ import type { DialFailure } from "../grpc/dial-failure.ts";
 import { Dialer } from "../grpc/dialer.ts";
 import { trustingContext } from "../grpc/roots.ts";
 import type { Log } from "../log.ts";
+import { type CertificateFile, trustingOnly } from "./authorities.ts";
 import { Collector } from "./collector.ts";
 import { endpointText, type OtlpEndpoint } from "./telemetry.ts";
 
 export interface OtlpOptions extends OtlpEndpoint {
   readonly headers: Readonly<Record<string, string>>;
   readonly intervalMs: number;
+  /** One collector that takes no answer at all costs each collection that long. */
+  readonly timeoutMs: number;
+  /** Of the only authorities to trust; null: those that dewy trusts everywhere. */
+  readonly certificate: CertificateFile | null;
   readonly sslCertFile: string | undefined;
   /** `dewy/<version>` */
   readonly userAgent: string;
 }
 
-/** One collector that takes no answer at all costs each collection that long. */
-const exportMs = 10_000;
 const handshakeMs = 10_000;
 
 /** Sends what is measured at each interval; `close` breaks what is under way. */
@@ -32,18 +35,23 @@ export interface OtlpExport {
 }
 
 export function otlpExport(options: OtlpOptions, observed: MetricProducer, log: Log): OtlpExport {
-  const { host, tls, headers, intervalMs, sslCertFile, userAgent } = options;
+  const { host, tls, headers, intervalMs, timeoutMs, certificate, sslCertFile, userAgent } = options;
   nameProxy(process.env);
   const metadata = new Metadata();
   for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
   const dialer = new Dialer({
     // Read anew for each connection, so that a renewed authority needs no restart.
-    tls: tls ? { context: () => trustingContext(null, sslCertFile), serverName: host } : null,
+    tls: tls
+      ? {
+          context:
+            certificate === null ? () => trustingContext(null, sslCertFile) : trustingOnly(certificate),
+          serverName: host,
+        }
+      : null,
     // The library opens its own, by the variables below.
     tunnel: null,
     handshakeMs,
   });
-  const timeoutMillis = Math.min(exportMs, intervalMs);
   const exporter = new otlpGrpc.OTLPMetricExporter({
     // The library drops a port that is its scheme's usual one and then takes 443, so `http:` would lose port 80. It
     // takes nothing else from the scheme where it is given credentials.
@@ -51,14 +59,15 @@ export function otlpExport(options: OtlpOptions, observed: MetricProducer, log: 
     credentials: dialer,
     metadata,
     userAgent,
-    timeoutMillis,
+    timeoutMillis: timeoutMs,
   });
   const peer = { endpoint: endpointText(options), headers };
   const collector = new Collector(exporter, peer, () => tlsFailureOf(dialer.failure), log);
   const reader = new PeriodicExportingMetricReader({
     exporter: collector,
     exportIntervalMillis: intervalMs,
-    exportTimeoutMillis: timeoutMillis,
+    // It takes no longer one than its interval; a slow answer counts all the same, the exporter's deadline is its own.
+    exportTimeoutMillis: Math.min(timeoutMs, intervalMs),
     metricProducers: [observed],
   });
   return {
@@ -77,8 +86,8 @@ function tlsFailureOf(failure: DialFailure | null): string | null {
 }
 
 /**
- * The library reads proxies from lower-case variables of the process only. These two are its own, so nobody else is
- * sent through a proxy by them.
+ * The library reads proxies from lower-case variables of the process only. These two are gRPC's alone: neither dewy's
+ * other clients nor anything but gRPC in the apps and hooks that inherit them is sent through a proxy by them.
  */
 function nameProxy(env: Record<string, string | undefined>): void {
   const proxy = env["HTTPS_PROXY"] || env["https_proxy"];

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { emptyState, type State } from "../../src/agent/state.ts";
 import {
   containerReadings,
+  type Offered,
   proxyReadings,
   releaseReadings,
   supervisorReadings,
@@ -28,20 +29,26 @@ const placed = { tag: "v1.2.3", digest, artifact: "a.tar.gz", release: "r", sinc
 const bad = { tag: "v2", digest: null, fingerprint: "", reason: "", at: "" };
 
 describe("of the release", () => {
-  test.each<[string, Partial<State>, string[]]>([
-    ["before the first deploy", {}, ["quarantined{} 0"]],
+  test.each<[string, Partial<State>, Offered, string[]]>([
+    ["before the first deploy", {}, null, ["quarantined{} 0"]],
     [
       "with a release",
       { current: placed },
+      "v1.2.3",
       ["quarantined{} 0", `release.info{tag=v1.2.3,digest=${digest}} 1`],
     ],
     [
       "without a digest",
-      { current: { ...placed, digest: null }, quarantine: [bad, bad] },
-      ["quarantined{} 2", "release.info{tag=v1.2.3,digest=} 1"],
+      { current: { ...placed, digest: null } },
+      "v1.2.3",
+      ["quarantined{} 0", "release.info{tag=v1.2.3,digest=} 1"],
     ],
-  ])("%s", (_, changes, expected) => {
-    expect(lines(releaseReadings({ ...state, ...changes }))).toEqual(expected);
+    ["that was set aside", { quarantine: [bad] }, "v2", ["quarantined{} 1"]],
+    ["that came after one that was set aside", { quarantine: [bad] }, "v3", ["quarantined{} 0"]],
+    ["that is no more, like the one that was set aside", { quarantine: [bad] }, null, ["quarantined{} 0"]],
+    ["that nobody has told of since the start", { quarantine: [bad] }, undefined, ["quarantined{} 1"]],
+  ])("%s", (_, changes, offered, expected) => {
+    expect(lines(releaseReadings({ ...state, ...changes }, offered))).toEqual(expected);
   });
 });
 

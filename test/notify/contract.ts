@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { DewyError } from "../../src/errors.ts";
 import { messageOf } from "../../src/notify/message.ts";
-import type { Notifier } from "../../src/notify/notifier.ts";
+import { MessageRefused, type Notifier } from "../../src/notify/notifier.ts";
 import type { Call } from "../../src/util/async.ts";
 import { events, failedHook, noticeOf } from "../support/notices.ts";
 import { until } from "../support/until.ts";
@@ -115,14 +115,18 @@ export function notifierContract(
       expect(await fixture.received()).toHaveLength(1);
     });
 
-    test("that takes no such credentials will not take the notice later either: the remedy is named", async () => {
+    test("that takes no such credentials takes the notice when that is put right: the remedy is named", async () => {
       await using fixture = await open();
       fixture.fail("refused");
       const failure = await failureOf(fixture, noticeOf({ kind: "downloaded", tag: "v1.2.3" }));
       expect(failure.retryable).toBe(false);
+      expect(failure).not.toBeInstanceOf(MessageRefused);
       expect(failure.hint).toMatch(traits.remedy);
       expect(everythingOf(failure)).not.toContain(fixture.secret);
       expect(await fixture.received()).toEqual([]);
+      fixture.heal();
+      await fixture.notifier.notify(noticeOf({ kind: "downloaded", tag: "v1.2.3" }), forEver);
+      expect(await fixture.received()).toHaveLength(1);
     });
 
     test("that hangs is left when the caller's time is up", async () => {

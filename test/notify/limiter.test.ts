@@ -21,7 +21,7 @@ const startMs = Date.parse("2026-11-21T09:36:46.000Z");
 
 /**
  * What people are told, one sign for each step, ten seconds apart: `E` error, `.` a good moment, `m` a minute passes,
- * `h` an hour, `b` the clock is set back a day. Answers `-` nothing, `1` an error with its count, `3!` the last, `1~` the
+ * `t` twelve minutes, `h` an hour, `b` the clock is set back a day. Answers `-` nothing, `1` an error with its count, `3!` the last, `1~` the
  * last of what comes and goes, `R(errors/held back/outages)` the recovery.
  */
 function play(steps: string): string {
@@ -43,7 +43,7 @@ function play(steps: string): string {
       const isRecovery = event !== null && event.kind === "recovered";
       told.push(isRecovery ? `R(${event.errors}/${event.heldBack}/${event.outages})` : "-");
     }
-    const passes: Record<string, number> = { m: 60_000, h: 3_600_000, b: -86_400_000 };
+    const passes: Record<string, number> = { m: 60_000, t: 720_000, h: 3_600_000, b: -86_400_000 };
     nowMs += passes[step] ?? 10_000;
   }
   return told.join(" ");
@@ -70,8 +70,8 @@ describe("of errors and good moments people are told", () => {
     ["no more of what comes and goes", "E.E.E.E.EE.E", "1 R(1/0/1) 1 R(1/0/1) 1~ - - - - - - -"],
     [
       "that it is over when it has been calm for ten minutes",
-      "E.E.E.E.EE.Emmmmmmmmm.m.",
-      "1 R(1/0/1) 1 R(1/0/1) 1~ - - - - - - - - R(5/4/4)",
+      "E.E.E.E.EE.E.mmmmmmmmm.m.",
+      "1 R(1/0/1) 1 R(1/0/1) 1~ - - - - - - - - - R(5/4/4)",
     ],
     [
       "not that it is over when an error comes in the tenth minute",
@@ -80,8 +80,8 @@ describe("of errors and good moments people are told", () => {
     ],
     [
       "all again after the calm",
-      "E.E.Emmmmmmmmmm.E.E.E",
-      "1 R(1/0/1) 1 R(1/0/1) 1~ R(1/0/1) 1 R(1/0/1) 1 R(1/0/1) 1~",
+      "E.E.E.mmmmmmmmmm.E.E.E",
+      "1 R(1/0/1) 1 R(1/0/1) 1~ - R(1/0/1) 1 R(1/0/1) 1 R(1/0/1) 1~",
     ],
     ["every one of outages that are far apart", "E.hE.hE.hE.", "1 R(1/0/1) 1 R(1/0/1) 1 R(1/0/1) 1 R(1/0/1)"],
     [
@@ -89,17 +89,40 @@ describe("of errors and good moments people are told", () => {
       "EEEE.EEEE.EEEE.",
       "1 2 3! - R(4/1/1) 1 2 3! - R(4/1/1) 1~ - - - -",
     ],
-    ["the end, though the clock was set back meanwhile", "E.E.Eb.", "1 R(1/0/1) 1 R(1/0/1) 1~ R(1/0/1)"],
+    [
+      "nothing new when the third outage was long and the pause behind it short",
+      "E.E.EtE.mE.E",
+      "1 R(1/0/1) 1 R(1/0/1) 1~ - - - - -",
+    ],
+    [
+      "no end of what flaps because its last error is long ago: it has to be well for a while",
+      "E.E.Et.E",
+      "1 R(1/0/1) 1 R(1/0/1) 1~ - -",
+    ],
+    ["nothing new of what nobody saw calm", "E.E.E.tEE.", "1 R(1/0/1) 1 R(1/0/1) 1~ - - - -"],
+    [
+      "no more of long outages with short pauses between",
+      "EtE.EtE.EtE.EtE.",
+      "1 2 R(2/0/1) 1 2 R(2/0/1) 1~ - - - - -",
+    ],
+    [
+      "every one of long outages with long pauses between",
+      "EtE.tEtE.tEtE.",
+      "1 2 R(2/0/1) 1 2 R(2/0/1) 1 2 R(2/0/1)",
+    ],
+    ["the end, though the clock was set back meanwhile", "E.E.E.b.", "1 R(1/0/1) 1 R(1/0/1) 1~ - R(1/0/1)"],
     ["the next outage, though the clock was set back", "E.E.bE", "1 R(1/0/1) 1 R(1/0/1) 1"],
   ])("%s: %s", (_, steps, told) => {
     expect(play(steps)).toBe(told);
   });
 
   test("at most three errors for each recovery, and no outage without its end", () => {
-    const steps = fc.array(fc.constantFrom("E", ".", "m"), { maxLength: 60 }).map((list) => list.join(""));
+    const steps = fc
+      .array(fc.constantFrom("E", ".", "m", "t", "h"), { maxLength: 60 })
+      .map((list) => list.join(""));
     fc.assert(
       fc.property(steps, (list) => {
-        const told = play(`${list}mmmmmmmmmm.`)
+        const told = play(`${list}.mmmmmmmmmm.`)
           .split(" ")
           .filter((sign) => sign !== "-");
         const parts = told.join(" ").split(/R\([^)]*\)/);
@@ -118,6 +141,16 @@ describe("of errors and good moments people are told", () => {
       .split(" ")
       .filter((sign) => sign !== "-");
     expect(told.length).toBeLessThanOrEqual(10);
+  });
+
+  test("no more than ten messages an hour, however long each outage and short each pause", () => {
+    for (const outage of ["Em.", "EmmmEmm.", "EtE.", "Ehm."]) {
+      const steps = outage.repeat(30);
+      const told = play(steps)
+        .split(" ")
+        .filter((sign) => sign !== "-");
+      expect(told.length).toBeLessThanOrEqual(10);
+    }
   });
 
   test("how long it was", () => {
@@ -160,6 +193,17 @@ describe("where troubles stand", () => {
     const again = TroubleFile.open(path, log);
     expect(again.get("check")).toEqual(begun);
     expect(again.get("app")).toEqual(noTrouble);
+    expect(log.records).toEqual([]);
+  });
+
+  test("is read of an earlier dewy's file", () => {
+    using dir = tempDir();
+    const path = join(dir.path, "limiter.json");
+    const { endedAt: _, ...earlier } = begun;
+    const all = { check: earlier, deploy: earlier, app: earlier };
+    writeFileSync(path, JSON.stringify({ version: 1, ...all }));
+    const log = recordingLog();
+    expect(TroubleFile.open(path, log).get("check")).toEqual(begun);
     expect(log.records).toEqual([]);
   });
 

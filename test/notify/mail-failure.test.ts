@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { type MailFailure, mailError } from "../../src/notify/mail/failure.ts";
+import { MessageRefused } from "../../src/notify/notifier.ts";
 
 const nothing: MailFailure = {
   kind: "ESOCKET",
@@ -187,6 +188,20 @@ describe("a reply", () => {
     expect(message).not.toContain("\n");
     expect(message.length).toBeLessThan(300);
   });
+});
+
+test.each<[Partial<MailFailure>, boolean]>([
+  [{ kind: "EENVELOPE", command: "RCPT TO", reply: "550 5.1.1 Who?" }, true],
+  [{ kind: "EMESSAGE", command: "DATA", reply: "554 5.7.1 Spam" }, true],
+  [{ kind: "EMESSAGE", command: "MAIL FROM" }, true],
+  [{ kind: "EENVELOPE", command: "RCPT TO", reply: "450 4.2.0 Greylisted" }, false],
+  [{ kind: "EENVELOPE", command: "RCPT TO", reply: "530 5.7.0 Authentication required" }, false],
+  [{ kind: "EAUTH", command: "AUTH PLAIN", reply: "535 5.7.8 Bad login" }, false],
+  [{ kind: "EENVELOPE", command: "MAIL FROM", reply: "553 5.7.1 Not yours" }, false],
+  [{ kind: "ETLS", command: "STARTTLS", reply: "502 5.5.1 What?" }, false],
+  [{ kind: "EPROTOCOL", command: "CONN", reply: "554 No service" }, false],
+])("%j is about this mail alone: %p", (failure, isAlone) => {
+  expect(errorOf(failure) instanceof MessageRefused).toBe(isAlone);
 });
 
 describe("no reply", () => {

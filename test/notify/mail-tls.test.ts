@@ -10,7 +10,7 @@ const good = authority.issue("DNS:localhost,IP:127.0.0.1", 2);
 const elsewhere = authority.issue("DNS:elsewhere.example", 2);
 const expired = authority.issue("DNS:localhost,IP:127.0.0.1", -1);
 const strange = makeAuthority(join(directory.path, "theirs")).issue("DNS:localhost,IP:127.0.0.1", 2);
-const login = { username: "MyUser", password: "PaSsWoRd1234" };
+const login = { username: "MyUser", password: "planted-pAsS1234" };
 
 const servers: MailServer[] = [];
 

@@ -4,15 +4,17 @@ import { DewyError } from "../../src/errors.ts";
 import { openMail } from "../../src/notify/mail/notifier.ts";
 import { mailParams, readMailUrl } from "../../src/notify/mail/url.ts";
 import type { Notifier } from "../../src/notify/notifier.ts";
+import { Sender } from "../../src/notify/sender.ts";
 import { readQuery } from "../../src/util/query.ts";
 import { failedHook, noticeOf } from "../support/notices.ts";
+import { OutboxHost, readerOf } from "../support/outbox-host.ts";
 import { recordingLog } from "../support/recording.ts";
 import { MailServer, type SmtpFailure, startGreeter } from "../support/smtp-server.ts";
 import { startBlackHole } from "../support/tcp-black-hole.ts";
 import { until } from "../support/until.ts";
 import { notifierContract, type ServiceFailure } from "./contract.ts";
 
-const login = { username: "MyUser", password: "PaSsWoRd1234" };
+const login = { username: "MyUser", password: "planted-pAsS1234" };
 const notice = noticeOf({ kind: "downloaded", tag: "v1.2.3" });
 const forEver = { signal: new AbortController().signal };
 const credentials = `username=${login.username}&password=${login.password}`;
@@ -124,6 +126,39 @@ describe("a mail", () => {
       for (const line of raw.split("\r\n")) expect(line.length).toBeLessThan(998);
     }
     expect(server.mails[1]?.text).toContain("\nhello\n.\nMAIL FROM:<x@y.z>\n");
+  });
+});
+
+describe("a server that takes its time to look at a mail", () => {
+  test("longer than other services may is sent it once", async () => {
+    await using server = await MailServer.start({ tls: "none" });
+    using host = new OutboxHost();
+    const outbox = host.open();
+    const { clock } = host;
+    const { notifier, log } = open(server.port);
+    const hurry = new AbortController();
+    const deps = { outbox, clock, log, random: () => 1, hurry: hurry.signal, onStep: () => undefined };
+    server.fail({ at: "look" });
+    outbox.add(notice.event);
+    await using _ = new Sender({ key: readerOf("slack://ops").key, notifier }, deps);
+    await until("the mail is there", () => server.lookedAt === 1);
+    await clock.advance(9 * 60_000);
+    server.release();
+    await until("it is done with", () => outbox.waiting(readerOf("slack://ops").key) === 0);
+    expect(server.mails).toHaveLength(1);
+    expect(log.records).toEqual([]);
+  });
+
+  test("does not hold up the end", async () => {
+    await using server = await MailServer.start({ tls: "none" });
+    server.fail({ at: "look" });
+    const stop = new AbortController();
+    const sending = open(server.port).notifier.notify(notice, stop);
+    await until("the mail is there", () => server.lookedAt === 1);
+    const reason = new DewyError("stopped", "stop");
+    stop.abort(reason);
+    await expect(sending).rejects.toBe(reason);
+    await until("the connection is closed", () => server.connections === 0);
   });
 });
 

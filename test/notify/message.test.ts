@@ -88,7 +88,7 @@ describe("an event in one plain line", () => {
       "Quarantined v1.2.3: its deploy failed: it died (v1.2.2 stays in place). It is not tried again until it changes or dewy retry is run",
     ],
     [
-      { kind: "crashed", tag: "v1.2.3", reason: "killed by SIGSEGV", delayMs: 400 },
+      { kind: "crashed", tag: "v1.2.3", reason: "killed by SIGSEGV", delayMs: 400.4 },
       "Server of v1.2.3 died: killed by SIGSEGV. Next start in 400ms",
     ],
     [

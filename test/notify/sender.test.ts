@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { DewyError } from "../../src/errors.ts";
+import { MessageRefused } from "../../src/notify/notifier.ts";
 import type { Outbox } from "../../src/notify/outbox.ts";
 import { Sender } from "../../src/notify/sender.ts";
 import { downloaded, OutboxHost, readerOf } from "../support/outbox-host.ts";
@@ -11,6 +13,8 @@ const away = new DewyError("network-unreachable", "no connection to slack.com", 
 const limited = (seconds: number) =>
   new DewyError("rate-limited", "slack.com limits calls", { retryAfterMs: seconds * 1000 });
 const refused = new DewyError("unauthorized", "slack.com refused the token", { hint: "set SLACK_TOKEN" });
+const tooLong = new MessageRefused("bad-answer", "slack.com finds it too long", "print less");
+const minute = 60_000;
 
 class SenderHost implements AsyncDisposable {
   readonly #host = new OutboxHost();
@@ -42,6 +46,17 @@ class SenderHost implements AsyncDisposable {
 
   add(...tags: readonly string[]): void {
     for (const tag of tags) this.outbox.add(downloaded(tag));
+  }
+
+  /** The disk gives nothing back until the returned function is called. */
+  loseDisk(): () => void {
+    const { path } = this.#host;
+    renameSync(path, `${path}.away`);
+    writeFileSync(path, "");
+    return () => {
+      rmSync(path);
+      renameSync(`${path}.away`, path);
+    };
   }
 
   reopened(): Outbox {
@@ -154,10 +169,10 @@ describe("a sender", () => {
     expect(notifier.taken).toEqual(["v1"]);
   });
 
-  test("drops what will never be taken, with one WARN that names cause and hint, and goes on", async () => {
+  test("drops what will never be taken, with one WARN that holds its text, cause and hint, and goes on", async () => {
     await using host = new SenderHost();
     host.add("v1", "v2");
-    const notifier = new ScriptedNotifier().first(fails(refused));
+    const notifier = new ScriptedNotifier().first(fails(tooLong));
     host.send(notifier);
     await host.clock.advance(0);
     expect(notifier.taken).toEqual(["v2"]);
@@ -167,11 +182,75 @@ describe("a sender", () => {
         attributes: {
           notifier: "slack://ops",
           kind: "downloaded",
-          error: "slack.com refused the token",
-          hint: "set SLACK_TOKEN",
+          message: "Downloaded artifact for v1",
+          error: "slack.com finds it too long",
+          hint: "print less",
         },
       },
     ]);
+  });
+
+  test("keeps all while somebody has to put something right, asks ever more rarely, and then sends it in order", async () => {
+    await using host = new SenderHost();
+    const notifier = new ScriptedNotifier().first(...Array.from({ length: 9 }, () => fails(refused)));
+    host.send(notifier);
+    host.add("v1", "v2");
+    for (const [index, minutes] of [1, 2, 4, 8, 16, 32, 60, 60, 60].entries()) {
+      await host.clock.advance(0);
+      expect(notifier.calls).toBe(index + 1);
+      await host.clock.advance(minutes * minute - 1);
+      expect(notifier.calls).toBe(index + 1);
+      await host.clock.advance(1);
+    }
+    expect(notifier.taken).toEqual(["v1", "v2"]);
+    expect(host.log.records).toMatchObject([
+      {
+        level: "warn",
+        message: "Notifier refused; its notices wait until that is put right",
+        attributes: { error: "slack.com refused the token", hint: "set SLACK_TOKEN" },
+      },
+      { level: "info", message: "Notifier works again", attributes: { waited: 2 } },
+    ]);
+  });
+
+  test("warns once of each kind of trouble, however they alternate", async () => {
+    await using host = new SenderHost();
+    const troubles = [away, refused, away, refused, away].map(fails);
+    host.send(new ScriptedNotifier().first(...troubles));
+    host.add("v1");
+    await host.clock.advance(10 * minute);
+    expect(host.log.at("warn")).toEqual([
+      "Notifier not reached; its notices wait",
+      "Notifier refused; its notices wait until that is put right",
+    ]);
+    expect(host.log.at("info")).toEqual(["Notifier works again"]);
+  });
+
+  test("waits for a disk that does not give a notice back, and loses nothing", async () => {
+    await using host = new SenderHost();
+    host.add("v1", "v2");
+    const restore = host.loseDisk();
+    const notifier = new ScriptedNotifier();
+    host.send(notifier);
+    await host.clock.advance(10_000);
+    expect(notifier.calls).toBe(0);
+    expect(host.log.at("warn")).toEqual(["Notice not readable; it waits"]);
+    restore();
+    await host.clock.advance(10_000);
+    expect(notifier.taken).toEqual(["v1", "v2"]);
+  });
+
+  test("gives each service the time it needs", async () => {
+    await using host = new SenderHost();
+    host.add("v1");
+    const slow = Promise.withResolvers<void>();
+    const notifier = Object.assign(new ScriptedNotifier(), { deadlineMs: 11 * minute });
+    host.send(notifier.first(() => slow.promise));
+    await host.clock.advance(11 * minute - 1);
+    slow.resolve();
+    await host.clock.advance(minute);
+    expect(notifier.calls).toBe(1);
+    expect(notifier.taken).toEqual(["v1"]);
   });
 
   test.each([

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { DewyError } from "../../src/errors.ts";
+import { MessageRefused } from "../../src/notify/notifier.ts";
 import { refusalOf, refusedPart } from "../../src/notify/slack/answer.ts";
 import { slackError } from "../../src/notify/slack/error.ts";
 import { token } from "./slack-fixture.ts";
@@ -51,6 +52,20 @@ describe("what only a person can change is not tried again", () => {
     expect(failure.hint).toContain(hint);
     expect(failure.hint).not.toContain("%");
     expect(failure.retryAfterMs).toBeUndefined();
+  });
+
+  test.each([
+    ["msg_too_long", true],
+    ["no_text", true],
+    ["invalid_arguments", true],
+    ["invalid_blocks", true],
+    ["thread_not_found", true],
+    ["token_revoked", false],
+    ["channel_not_found", false],
+    ["is_archived", false],
+    ["some_new_error", false],
+  ])("of %s it is this message alone: %p", (error, isAlone) => {
+    expect(classified(platform({ error })) instanceof MessageRefused).toBe(isAlone);
   });
 
   test("and the scope that is missing is named", () => {
@@ -117,6 +132,14 @@ describe("what passes is tried again", () => {
     const own = new DewyError("network-timeout", "nothing came");
     expect(classified(request(own))).toBe(own);
   });
+});
+
+test.each([
+  [413, true],
+  [401, false],
+  [407, false],
+])("status %d is about this message alone: %p", (status, isAlone) => {
+  expect(classified(http(status)) instanceof MessageRefused).toBe(isAlone);
 });
 
 test("a proxy that wants a password is named", () => {

@@ -123,3 +123,22 @@ test("blocks that Slack does not take are done without, so that the news arrives
   expect(log.at("warn")).toHaveLength(2);
   expect(log.at("error")).toEqual([]);
 });
+
+describe("an address in SLACK_API_URL", () => {
+  test.each([
+    ["http://slack-proxy.test/api/", 1],
+    ["http://10.0.0.7:8080/api/", 1],
+    ["https://slack-proxy.test/api/", 0],
+    ["http://127.0.0.1:8080/api/", 0],
+    ["http://[::1]:8080/api/", 0],
+    ["http://localhost/api/", 0],
+  ])("such as %s is warned of %d times, as the token would go in clear", async (url, times) => {
+    const log = recordingLog();
+    const env = { SLACK_TOKEN: token, SLACK_API_URL: url };
+    await using _ = openSlack(parse("slack://deploys", env), { clock: new FakeClock(), log });
+    expect(log.at("warn")).toEqual(
+      Array.from({ length: times }, () => "The Slack token is sent without encryption"),
+    );
+    expect(JSON.stringify(log.records)).not.toContain(token);
+  });
+});

@@ -143,6 +143,29 @@ describe("as slack", () => {
   });
 });
 
+test.each(["[log in](https://evil.example)", "![x](https://evil.example/x.png)", "[log in][1]"])(
+  "%s is no link or picture for Mattermost",
+  (markup) => {
+    const { text } = JSON.parse(webhookBody(failedWith(markup), "slack"));
+    expect(text).toContain("]\u2060");
+    expect(text).not.toMatch(/\][([]/);
+  },
+);
+
+test("what a hook prints is in its fence as it is", () => {
+  const { text } = JSON.parse(webhookBody(hookWith("[log in](https://app.example)"), "slack"));
+  expect(text).toContain("[log in](https://app.example)");
+});
+
+test("of facts that leave no room there is no output, whatever their length", () => {
+  for (let length = 0; length < 350; length++) {
+    const places = { host: "-".repeat(350), root: "_".repeat(350), at: "*".repeat(length) };
+    const notice = { ...hookWith("12 tables", "no such table"), ...places };
+    const { content } = JSON.parse(webhookBody(notice, "discord"));
+    expect(content.length).toBeLessThanOrEqual(2000);
+  }
+});
+
 test("of two outputs that grow by their escapes, slack gets the end of both", () => {
   const { text } = JSON.parse(
     webhookBody(hookWith(`${"&".repeat(9_000)}END1`, `${"&".repeat(9_000)}END2`), "slack"),

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { DewyError } from "../../src/errors.ts";
 import { HttpClient } from "../../src/http/client.ts";
 import { filterParams } from "../../src/notify/filter.ts";
-import type { Notifier } from "../../src/notify/notifier.ts";
+import { MessageRefused, type Notifier } from "../../src/notify/notifier.ts";
 import { openWebhook } from "../../src/notify/webhook/notifier.ts";
 import { readWebhookUrl, splitWebhookUrl, webhookParams } from "../../src/notify/webhook/url.ts";
 import { readQueries } from "../../src/util/query.ts";
@@ -15,8 +15,8 @@ import { until } from "../support/until.ts";
 import { isSignedBy, WebhookReceiver } from "../support/webhook-receiver.ts";
 import { notifierContract, type ServiceFailure } from "./contract.ts";
 
-const secret = "PaThSeCrEt5678";
-const key = "KeYsEcReT";
+const secret = "planted-path-5678";
+const key = "planted-key";
 const notice = noticeOf({ kind: "downloaded", tag: "v1.2.3" });
 const forEver = { signal: new AbortController().signal };
 
@@ -38,7 +38,7 @@ function open(host: string, { query = "", key: given, clock = new FakeClock() }:
 async function failureOf(notifier: Notifier): Promise<DewyError> {
   const error = await notifier.notify(notice, forEver).catch((thrown: unknown) => thrown);
   if (!(error instanceof DewyError)) throw new Error(`not a DewyError: ${error}`);
-  expect(Bun.inspect(error, { depth: 10 })).not.toMatch(new RegExp(`${secret}|${key}|TOKEN`));
+  expect(Bun.inspect(error, { depth: 10 })).not.toMatch(new RegExp(`${secret}|${key}|planted-token`));
   return error;
 }
 
@@ -75,9 +75,9 @@ notifierContract(
 describe("a web hook", () => {
   test("is a POST of JSON with the notice's id, by dewy's name", async () => {
     await using receiver = await WebhookReceiver.start(null);
-    await open(receiver.host, { query: "key=TOKEN&pass=key&on=deploy" }).notify(notice, forEver);
+    await open(receiver.host, { query: "key=planted-token&pass=key&on=deploy" }).notify(notice, forEver);
     const [request] = receiver.http.requests;
-    expect(request).toMatchObject({ method: "POST", path: `/hooks/${secret}?key=TOKEN` });
+    expect(request).toMatchObject({ method: "POST", path: `/hooks/${secret}?key=planted-token` });
     expect(request?.headers.get("content-type")).toBe("application/json; charset=utf-8");
     expect(request?.headers.get("x-dewy-id")).toBe(notice.id);
     expect(request?.headers.get("user-agent")).toBe("dewy/test");
@@ -122,6 +122,8 @@ describe("a web hook", () => {
     [401, "unauthorized", false, /DEWY_WEBHOOK_SECRET/],
     [403, "unauthorized", false, /DEWY_WEBHOOK_SECRET/],
     [404, "not-found", false, /check the web hook's URL/],
+    [405, "http-status", false, /takes no POST/],
+    [407, "unauthorized", false, /HTTPS_PROXY/],
     [408, "http-status", true, /^undefined$/],
     [410, "not-found", false, /was removed/],
     [413, "http-status", false, /^undefined$/],
@@ -140,6 +142,7 @@ describe("a web hook", () => {
       `call the web hook on ${new URL(host.origin).host}: ${new URL(host.origin).host} answered ${status}`,
     );
     expect(String(error.hint)).toMatch(hint);
+    expect(error instanceof MessageRefused).toBe([400, 413, 422].includes(status));
   });
 
   test.each([429, 503])("answered with %d is left alone for as long as it says", async (status) => {

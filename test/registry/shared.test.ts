@@ -102,12 +102,30 @@ describe("hosts that share a registry's answers", () => {
     };
     const scope = scopeOf("img://h.example/app?tag=latest");
     const first = await world.host("web1", { scope }).registry.latest(c);
-    expect(await world.host("web2", { scope }).registry.latest(c)).toEqual(first);
+    expect(await world.host("web2", { scope }).registry.latest(c)).toMatchObject({ ...first });
     world.upstream.release = null;
     const other = scopeOf("img://h.example/app?tag=none");
     await world.host("web1", { scope: other }).registry.latest(c);
     expect(await world.host("web2", { scope: other }).tag()).toBeNull();
     expect(world.asked).toBe(2);
+  });
+
+  test("know when the registry gave it, and whether it has failed since", async () => {
+    const world = new World();
+    const asOf = world.clock.now();
+    const [web1, web2] = [world.host("web1"), world.host("web2")];
+    expect((await web1.registry.latest(c)).shared).toBeUndefined();
+    await world.clock.advance(20_000);
+    expect((await web2.registry.latest(c)).shared).toEqual({ asOf, isStale: false, windowMs: ttlMs });
+    world.upstream.failure = away;
+    await world.clock.advance(20_000);
+    for (const { registry } of [web1, web2]) {
+      expect((await registry.latest(c)).shared).toEqual({ asOf, isStale: true, windowMs: ttlMs });
+    }
+    world.upstream.failure = null;
+    await world.clock.advance(backoffMs);
+    await web1.tag();
+    expect((await web2.registry.latest(c)).shared).toMatchObject({ isStale: false });
   });
 
   test("of one selection are told the same, of another nothing of it", async () => {

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import type { Subprocess } from "bun";
+import { refuseSecrets } from "./secrets.ts";
 import { until } from "./until.ts";
 
 /** The binary under test, as `./scripts/build` makes it. */
@@ -120,12 +121,6 @@ export class RunningDewy implements AsyncDisposable {
       // the app's own output, passed through
     }
   }
-}
-
-/** Every secret that a test gives to dewy is named so; whatever the test is about, dewy never shows one. */
-function refuseSecrets(output: string): void {
-  const line = output.split("\n").find((text) => /planted/i.test(text));
-  if (line !== undefined) throw new Error(`dewy showed a secret: ${line}`);
 }
 
 /** The caller's environment without what would change the agent's behaviour. */

@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { DeployRecord } from "../../src/release/release.ts";
 import { RunningDewy } from "./dewy.ts";
+import { refuseSecretsIn } from "./secrets.ts";
 import { until } from "./until.ts";
 
 /** The app's files by name; a string is its content, executable if it begins with `#!`. */
@@ -130,6 +131,7 @@ export class TestHost implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#agents.map((agent) => agent.stop()));
+    refuseSecretsIn(join(this.root, ".dewy"));
     rmSync(this.scratch, { recursive: true, force: true });
   }
 }

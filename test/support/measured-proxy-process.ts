@@ -1,7 +1,7 @@
 /**
- * A proxy in a process of its own: `bun measured-proxy-process.ts PORT BACKEND on|off`, with or without telemetry. For
- * each line on its standard input it prints the CPU time it has used, in milliseconds; with telemetry it is collected
- * every second.
+ * A proxy in a process of its own: `bun measured-proxy-process.ts PORT BACKEND off|on|COLLECTOR`, without telemetry, with
+ * a page that is collected every second, or sending to a collector's port every second. For each line on its standard
+ * input it prints the CPU time it has used, in milliseconds.
  */
 import { proxyReadings } from "../../src/cli/readings.ts";
 import { proxyObserver } from "../../src/cli/telemetry.ts";
@@ -12,13 +12,15 @@ import { systemClock } from "../../src/util/time.ts";
 import { behind } from "./tcp-proxy.ts";
 
 const [port = 0, backend = 0] = process.argv.slice(2, 4).map(Number);
+const mode = process.argv[4] ?? "off";
+const otlp = /^\d+$/.test(mode) ? { host: "127.0.0.1", port: Number(mode), tls: false } : null;
 const telemetry =
-  process.argv[4] === "on"
-    ? await startTelemetry(
-        { otlp: null, version: "v1", resource: {}, env: {} },
+  mode === "off"
+    ? null
+    : await startTelemetry(
+        { otlp, version: "v1", resource: {}, env: { OTEL_METRIC_EXPORT_INTERVAL: "1000" } },
         { clock: systemClock, log: silentLog, hurry: new AbortController().signal },
-      )
-    : null;
+      );
 const proxy = TcpProxy.open({
   listen: [{ host: "127.0.0.1", port }],
   log: silentLog,
@@ -27,7 +29,7 @@ const proxy = TcpProxy.open({
 });
 if (telemetry !== null) {
   telemetry.metrics.observe(() => proxyReadings(proxy.stats()));
-  setInterval(() => void telemetry.page(), 1000);
+  if (otlp === null) setInterval(() => void telemetry.page(), 1000);
 }
 proxy.admit("a", behind(port, backend));
 console.log("ready");

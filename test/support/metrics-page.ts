@@ -1,20 +1,23 @@
 import type { Command } from "../../src/events.ts";
-import { instrumentTable } from "../../src/telemetry/instruments.ts";
 import { type Family, parseExposition } from "./exposition.ts";
 import { queries } from "./packaging.ts";
 import { missingFrom, namesIn } from "./promql.ts";
+import { refuseSecrets } from "./secrets.ts";
+import { instrumentTable, isMeasuredBy } from "./telemetry-readings.ts";
 
 /** What a running agent answers at `/metrics`, read strictly; empty while nothing listens. */
 export async function metricsOf(port: number): Promise<ReadonlyMap<string, Family>> {
   const response = await fetch(`http://127.0.0.1:${port}/metrics`).catch(() => null);
   if (response === null) return new Map();
   if (response.status !== 200) throw new Error(`/metrics answers ${response.status}`);
-  return parseExposition(await response.text());
+  const text = await response.text();
+  refuseSecrets(text);
+  return parseExposition(text);
 }
 
 /** All that an agent of this kind measures, by Prometheus' names, sorted. */
 export function namesFor(command: Command): string[] {
-  const own = [...instrumentTable].filter(([, { commands }]) => commands.includes(command));
+  const own = [...instrumentTable].filter(([name]) => isMeasuredBy(command, name));
   return own
     .map(([name, { kind }]) => {
       const plain = name.replaceAll(".", "_");

@@ -1,5 +1,6 @@
 import { Server, ServerCredentials, type sendUnaryData } from "@grpc/grpc-js";
 import { decodeExport, type ReceivedExport, type ReceivedMetric } from "./otlp-metrics.ts";
+import { SecretWatch } from "./secrets.ts";
 
 const path = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 
@@ -23,6 +24,7 @@ export class OtlpReceiver implements AsyncDisposable {
   mood: CollectorMood = "takes";
   /** Calls that came in, whatever became of them. */
   calls = 0;
+  readonly #watch = new SecretWatch();
   readonly #server = new Server();
   #port = 0;
 
@@ -43,6 +45,7 @@ export class OtlpReceiver implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.forceShutdown();
+    this.#watch.refuse();
   }
 
   async #listen({ tls, port = 0, address = "127.0.0.1" }: OtlpReceiverOptions): Promise<void> {
@@ -65,7 +68,9 @@ export class OtlpReceiver implements AsyncDisposable {
         ) => {
           this.calls += 1;
           const map = Object.entries(call.metadata.getMap());
-          this.headers.push(Object.fromEntries(map.map(([name, value]) => [name, value.toString()])));
+          const headers = Object.fromEntries(map.map(([name, value]) => [name, value.toString()]));
+          this.headers.push(headers);
+          this.#watch.see(call.request.toString("latin1"), headers);
           if (this.mood === "hangs") return;
           if (this.mood !== "takes") {
             done({ code: this.mood.refuses, details: this.mood.details });

@@ -12,7 +12,7 @@ export const everything: Filter = filterOf({ on: null, quiet: null });
 
 /** A reader of all, by its URL. */
 export function readerOf(url: string, wants: Filter = everything) {
-  return { key: cursorKey(url), wants };
+  return { key: cursorKey(url), formerKeys: [], wants };
 }
 
 /** A directory with an outbox in it that is opened as often as an agent starts. */

@@ -17,7 +17,9 @@ export interface Matcher {
 }
 
 const functions = new Set(
-  "abs,avg,changes,count,histogram_quantile,increase,label_values,max,min,rate,sum,time,vector".split(","),
+  "abs,avg,changes,clamp_min,count,histogram_quantile,increase,label_values,max,min,rate,sum,time,vector".split(
+    ",",
+  ),
 );
 const keywords = new Set("and,or,unless,by,without,on,ignoring,bool".split(","));
 /** What a scrape adds to every series. */

@@ -8,6 +8,8 @@ type Answer = (notice: Notice, c: Call) => Promise<void>;
 /** A notifier that does what a test tells it: each answer for one call, from then on it takes everything. */
 export class ScriptedNotifier implements Notifier {
   readonly name = "slack://ops";
+  readonly identity = "slack://ops";
+  readonly deadlineMs = 30_000;
   /** What was taken, as tags or kinds. */
   readonly taken: string[] = [];
   readonly ids: string[] = [];

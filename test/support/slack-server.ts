@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
+import { SecretWatch } from "./secrets.ts";
 import { type PostedMessage, problemOf } from "./slack-payload.ts";
 
 /** What happens to a call instead of, or beside, its answer. */
@@ -48,6 +49,7 @@ export class SlackServer implements AsyncDisposable {
   abandoned = 0;
   readonly #options: SlackServerOptions;
   readonly #server: ReturnType<typeof createServer>;
+  readonly #watch = new SecretWatch();
   readonly #sockets = new Set<Socket>();
   readonly #failures: { readonly failure: SlackFailure; times: number }[] = [];
   #lastTs = 1_503_435_956_000_000;
@@ -98,6 +100,7 @@ export class SlackServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     await new Promise((done) => this.#server.close(done));
+    this.#watch.refuse();
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -111,6 +114,7 @@ export class SlackServer implements AsyncDisposable {
       Object.entries(request.headers).map(([name, value]) => [name, String(value)]),
     );
     const args = argumentsOf(headers["content-type"] ?? "", body);
+    this.#watch.see(`${request.url}\n${JSON.stringify(args)}`, headers);
     this.calls.push({ path: request.url ?? "", headers, args });
     const failure = this.#nextFailure();
     if (failure === "hang") return;

@@ -1,5 +1,6 @@
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { SMTPServer, type SMTPServerOptions, type SMTPServerSession } from "smtp-server";
+import { SecretWatch } from "./secrets.ts";
 
 /** A mail as the server took it. */
 export interface TakenMail {
@@ -31,6 +32,8 @@ export type SmtpFailure =
   | { readonly at: "mail" | "rcpt" | "data" | "login"; readonly reply: string; readonly address?: string }
   /** Nothing comes any more once the mail is there. */
   | { readonly at: "hang" }
+  /** It is looked at until release() is called, and taken then. */
+  | { readonly at: "look" }
   /** The connection breaks once the mail is there. */
   | { readonly at: "cut" };
 
@@ -42,6 +45,8 @@ export class MailServer implements AsyncDisposable {
   /** Connections that had a mail of theirs left hanging. */
   hanging = 0;
   #failure: SmtpFailure | null = null;
+  readonly #lookedAt: (() => void)[] = [];
+  readonly #watch = new SecretWatch();
   readonly #sockets = new Set<Socket>();
   readonly #server: SMTPServer;
   #port = 0;
@@ -83,11 +88,22 @@ export class MailServer implements AsyncDisposable {
     this.#failure = null;
   }
 
+  /** How many mails are being looked at. */
+  get lookedAt(): number {
+    return this.#lookedAt.length;
+  }
+
+  /** What was looked at is fine. */
+  release(): void {
+    for (const take of this.#lookedAt.splice(0)) take();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#server.close(() => resolve());
     for (const socket of this.#sockets) socket.destroy();
     await promise;
+    this.#watch.refuse();
   }
 
   #options(): SMTPServerOptions {
@@ -125,6 +141,8 @@ export class MailServer implements AsyncDisposable {
   }
 
   #take(session: SMTPServerSession, raw: string, done: (error?: Error | null) => void): void {
+    const { from, to, headers, text } = takenMail(session, raw);
+    this.#watch.see([raw, from, ...to, ...headers.values(), text].join("\n"));
     if (this.#failure?.at === "hang") {
       this.hanging += 1;
       return;
@@ -134,8 +152,12 @@ export class MailServer implements AsyncDisposable {
       return;
     }
     const refusal = this.#refusal("data");
-    if (refusal === null) this.mails.push(takenMail(session, raw));
-    done(refusal);
+    const take = () => {
+      if (refusal === null) this.mails.push(takenMail(session, raw));
+      done(refusal);
+    };
+    if (this.#failure?.at === "look") this.#lookedAt.push(take);
+    else take();
   }
 }
 

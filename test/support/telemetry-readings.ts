@@ -1,5 +1,24 @@
-import { type HistogramName, type InstrumentName, instruments } from "../../src/telemetry/instruments.ts";
+import type { Command } from "../../src/events.ts";
+import {
+  type HistogramName,
+  type Instrument,
+  type InstrumentName,
+  instruments,
+} from "../../src/telemetry/instruments.ts";
 import type { Metrics, Reading } from "../../src/telemetry/metrics.ts";
+
+/** The table without the types of each entry. */
+export const instrumentTable: ReadonlyMap<string, Instrument> = new Map(Object.entries(instruments));
+
+/** What only one kind of agent has. */
+const own: readonly (readonly [prefix: RegExp, Command])[] = [
+  [/^dewy\.(proxy|healthchecks|container)\./, "container"],
+  [/^dewy\.(server|supervisor)\./, "server"],
+];
+
+export function isMeasuredBy(command: Command, name: string): boolean {
+  return own.every(([prefix, only]) => !prefix.test(name) || only === command);
+}
 
 export const observedNames = namesOf((kind) => kind !== "histogram");
 export const histogramNames = namesOf((kind) => kind === "histogram") as HistogramName[];

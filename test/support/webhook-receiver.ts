@@ -1,11 +1,13 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { HttpHost, type Reply, type SeenRequest } from "./http-host.ts";
+import { SecretWatch } from "./secrets.ts";
 
 /** A web hook's receiver as somebody might write it: it checks the signature and takes every notice once. */
 export class WebhookReceiver implements AsyncDisposable {
   /** Bodies in the order they came, without those sent again. */
   readonly taken: string[] = [];
   readonly #ids = new Set<string>();
+  readonly #watch = new SecretWatch();
 
   private constructor(
     readonly http: HttpHost,
@@ -26,6 +28,7 @@ export class WebhookReceiver implements AsyncDisposable {
 
   take(request: SeenRequest): Reply {
     const body = Buffer.from(request.body).toString("utf8");
+    this.#watch.see(body, Object.fromEntries(request.headers));
     if (this.key !== null && !isSignedBy(this.key, request.headers.get("x-dewy-signature") ?? "", body)) {
       return { status: 401, body: "no such signature" };
     }
@@ -37,6 +40,7 @@ export class WebhookReceiver implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.http[Symbol.asyncDispose]();
+    this.#watch.refuse();
   }
 }
 

@@ -4,9 +4,10 @@ import { readExportSettings } from "../../src/telemetry/environment.ts";
 
 describe("OpenTelemetry's variables", () => {
   test("say nothing where they are not set", () => {
-    expect(readExportSettings({})).toEqual({ resource: {}, headers: {}, intervalMs: 15_000 });
+    const usual = { resource: {}, headers: {}, intervalMs: 15_000, timeoutMs: 10_000, certificate: null };
+    expect(readExportSettings({})).toEqual(usual);
     const empty = { OTEL_RESOURCE_ATTRIBUTES: "", OTEL_SERVICE_NAME: "", OTEL_METRIC_EXPORT_INTERVAL: "" };
-    expect(readExportSettings(empty)).toEqual({ resource: {}, headers: {}, intervalMs: 15_000 });
+    expect(readExportSettings(empty)).toEqual(usual);
   });
 
   test("are read as their specification says", () => {
@@ -16,11 +17,16 @@ describe("OpenTelemetry's variables", () => {
       OTEL_EXPORTER_OTLP_HEADERS: "Authorization=Bearer%20abc=,x-tenant=1",
       OTEL_EXPORTER_OTLP_METRICS_HEADERS: "x-tenant=2",
       OTEL_METRIC_EXPORT_INTERVAL: "60000",
+      OTEL_EXPORTER_OTLP_TIMEOUT: "20000",
+      OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: "5000",
+      OTEL_EXPORTER_OTLP_CERTIFICATE: "/etc/ca.pem",
     });
     expect(settings).toEqual({
       resource: { "deployment.environment": "prod", team: "a,b", "service.name": "shop" },
       headers: { authorization: "Bearer abc=", "x-tenant": "2" },
       intervalMs: 60_000,
+      timeoutMs: 5000,
+      certificate: { variable: "OTEL_EXPORTER_OTLP_CERTIFICATE", path: "/etc/ca.pem" },
     });
   });
 
@@ -35,6 +41,7 @@ describe("OpenTelemetry's variables", () => {
     ["OTEL_RESOURCE_ATTRIBUTES", "a=1,secret", /part 2 is not key=value/],
     ["OTEL_METRIC_EXPORT_INTERVAL", "15s", /milliseconds/],
     ["OTEL_METRIC_EXPORT_INTERVAL", "0", /milliseconds/],
+    ["OTEL_EXPORTER_OTLP_TIMEOUT", "10s", /milliseconds/],
     ["OTEL_METRIC_EXPORT_INTERVAL", "99999999999", /milliseconds/],
   ])("%s=%s is refused, without its value", (name, value, reason) => {
     const read = () => readExportSettings({ [name]: value });

@@ -1,11 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { instrumentTable } from "../../src/telemetry/instruments.ts";
 import { noMetrics, type Reading } from "../../src/telemetry/metrics.ts";
 import { startTelemetry, type TelemetryOptions } from "../../src/telemetry/otel.ts";
 import { FakeClock } from "../support/clock.ts";
 import { parseExposition, sampleValue } from "../support/exposition.ts";
 import { recordingLog } from "../support/recording.ts";
-import { histogramNames, measureAll, observedNames } from "../support/telemetry-readings.ts";
+import { histogramNames, instrumentTable, measureAll, observedNames } from "../support/telemetry-readings.ts";
 
 const never = new AbortController().signal;
 
@@ -64,6 +63,8 @@ describe("the page for Prometheus", () => {
     "dewy_build_info",
     "dewy_release_info",
     "dewy_poll_total",
+    "dewy_poll_consecutive_failures",
+    "dewy_poll_interval",
     "dewy_poll_last_success_timestamp",
     "dewy_quarantined",
     "dewy_supervisor_state",

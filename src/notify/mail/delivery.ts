@@ -11,7 +11,11 @@ import type { Login, MailOptions } from "./url.ts";
 /** nodemailer's own would be minutes. Of the caller's deadlines it knows through the signal. */
 const connectMs = 15_000;
 const greetingMs = 20_000;
-const silenceMs = 60_000;
+/**
+ * A server may look at a mail for as long before it answers (RFC 5321 §4.5.3.2.6). Who hangs up sooner sends it again
+ * though it was taken, and again.
+ */
+const silenceMs = 10 * 60_000;
 
 /** What the server did with a mail that it took for somebody, or why it took it for nobody. */
 export type Delivery = { readonly refused: readonly Refusal[] } | { readonly failure: MailFailure };

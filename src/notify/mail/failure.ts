@@ -1,4 +1,5 @@
 import { DewyError, type ErrorCode } from "../../errors.ts";
+import { MessageRefused } from "../notifier.ts";
 import { headOf, oneLine } from "../plain.ts";
 import type { MailOptions } from "./url.ts";
 
@@ -34,7 +35,14 @@ interface Meaning {
 export function mailError(failure: MailFailure, doing: string, peer: Peer): DewyError {
   const meaning = failure.reply === null ? silence(failure, peer) : answer(failure, failure.reply, peer);
   const { code, text, hint, retryable = !isFinal(failure.reply) } = meaning;
+  if (!retryable && isAboutMail(failure)) return new MessageRefused(code, `${doing}: ${text}`, hint);
   return new DewyError(code, `${doing}: ${text}`, { hint, retryable });
+}
+
+/** Who refuses the recipients or what is in the mail takes another one; all else is refused to all mails. */
+function isAboutMail({ kind, command, reply }: MailFailure): boolean {
+  if (reply === null) return kind === "EMESSAGE";
+  return command === "RCPT TO" || command === "DATA" ? !/^53[0458]/.test(reply) : kind === "EMESSAGE";
 }
 
 function isFinal(reply: string | null): boolean {

@@ -6,6 +6,9 @@ import { mailError } from "./failure.ts";
 import { mailMessage } from "./message.ts";
 import type { MailOptions } from "./url.ts";
 
+/** The longest silence that a server may keep, and the steps before it. */
+const deadlineMs = 11 * 60_000;
+
 export interface MailDeps {
   readonly log: Log;
 }
@@ -15,13 +18,15 @@ export interface MailDeps {
  * of the recipients: those it refused are told of in the log, as sending it again would reach the others twice.
  */
 export function openMail(options: MailOptions, { log }: MailDeps): Notifier {
-  const { name, host, port, subject, login, encryption } = options;
+  const { name, host, port, to, subject, login, encryption } = options;
   if (login !== null && encryption === "none") {
     log.warn("The mail password is sent without encryption", { notifier: name });
   }
   const doing = `send mail by ${host.includes(":") ? `[${host}]` : host}:${port}`;
   return {
     name,
+    identity: `mail://${host}/${[...to].sort().join(",")}`,
+    deadlineMs,
     async notify(notice, c) {
       const delivery = await deliver(options, mailMessage(notice, subject), c);
       if ("failure" in delivery) throw mailError(delivery.failure, doing, options);

@@ -1,7 +1,8 @@
 import { DewyError, type ErrorCode, systemCode } from "../../errors.ts";
 import { networkError } from "../../http/error.ts";
 import { limitMs, statusError } from "../../http/status.ts";
-import { ownError, type Refusal } from "./answer.ts";
+import { MessageRefused } from "../notifier.ts";
+import { ownError, type Refusal, refusedPart } from "./answer.ts";
 
 /** What a message was about, for its errors. */
 export interface SlackTarget {
@@ -62,6 +63,7 @@ function wrongStatus(
   const line = { status, headers, said: "" };
   const error = statusError(line, limitMs(line, now), target.doing, target.host);
   const { code, message, retryable, retryAfterMs } = error;
+  if (status === 413) return new MessageRefused(code, message, remedyOfLength);
   const hint =
     status === 407
       ? "put the proxy's user and password into HTTPS_PROXY: http://user:password@host:port"
@@ -81,6 +83,7 @@ interface Remedy {
 
 type Remedies = (target: SlackTarget, needed: string) => Remedy;
 
+const remedyOfLength = "report this as a bug of dewy, and print less in deploy hooks meanwhile";
 const newToken =
   "set SLACK_TOKEN to the app's Bot User OAuth Token (api.slack.com/apps, OAuth & Permissions)";
 
@@ -136,9 +139,21 @@ const remedies: Readonly<Record<string, Remedies | undefined>> = {
   msg_too_long: () => ({
     code: "bad-answer",
     why: "Slack finds the message too long",
-    hint: "report this as a bug of dewy, and print less in deploy hooks meanwhile",
+    hint: remedyOfLength,
   }),
 };
+
+/** What is wrong with one message and not with the next; of all other errors the app, the token or the channel is the cause. */
+const aboutMessage: ReadonlySet<string> = new Set([
+  "msg_too_long",
+  "no_text",
+  "invalid_arguments",
+  "invalid_array_arg",
+  "invalid_charset",
+  "invalid_form_data",
+  "markdown_text_conflict",
+  "metadata_too_large",
+]);
 
 /** Slack's own trouble, which passes. */
 const passing: ReadonlySet<string> = new Set([
@@ -158,15 +173,14 @@ function refused(refusal: Extract<Refusal, { kind: "refused" }>, target: SlackTa
     return new DewyError("http-status", `${doing}: ${host} is in trouble (${name})`, { retryable: true });
   }
   const remedy = remedies[name]?.(target, needed);
-  if (remedy !== undefined) {
-    const { code, why, hint } = remedy;
-    return new DewyError(code, `${doing}: ${why} (${name})`, { hint, retryable: false });
-  }
   const said = detail === "" ? name : `${name}: ${detail}`;
-  return new DewyError("bad-answer", `${doing}: ${host} refuses the message (${said})`, {
-    hint: "look the error up at docs.slack.dev/reference/methods/chat.postMessage",
-    retryable: false,
-  });
+  const code = remedy?.code ?? "bad-answer";
+  const why = remedy === undefined ? `${host} refuses the message (${said})` : `${remedy.why} (${name})`;
+  const hint = remedy?.hint ?? "look the error up at docs.slack.dev/reference/methods/chat.postMessage";
+  if (aboutMessage.has(name) || refusedPart(refusal) !== null) {
+    return new MessageRefused(code, `${doing}: ${why}`, hint);
+  }
+  return new DewyError(code, `${doing}: ${why}`, { hint, retryable: false });
 }
 
 /** A server of its own may repeat whatever it was sent. */

@@ -2,6 +2,7 @@ import { DewyError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { Call } from "../../util/async.ts";
 import type { Clock } from "../../util/time.ts";
+import { isLoopback } from "../loopback.ts";
 import type { Notice } from "../notice.ts";
 import type { Notifier } from "../notifier.ts";
 import { type Refusal, refusalOf, refusedPart } from "./answer.ts";
@@ -10,6 +11,9 @@ import { post, type SlackMessage } from "./client.ts";
 import { slackError } from "./error.ts";
 import { isAlarm } from "./tone.ts";
 import { isThread, type SlackOptions } from "./url.ts";
+
+/** Slack answers within a second or two. */
+const deadlineMs = 30_000;
 
 interface SlackDeps {
   readonly clock: Clock;
@@ -20,10 +24,20 @@ interface SlackDeps {
 export function openSlack(options: SlackOptions, deps: SlackDeps): Notifier {
   const { clock, log } = deps;
   const { channel, token, apiUrl, name } = options;
-  const target = { doing: `post to Slack's ${channel}`, channel, host: new URL(apiUrl).host, token };
+  const { protocol, host, hostname } = new URL(apiUrl);
+  const target = { doing: `post to Slack's ${channel}`, channel, host, token };
+  if (protocol === "http:" && !isLoopback(hostname)) {
+    log.warn("The Slack token is sent without encryption", {
+      notifier: name,
+      host,
+      hint: "write https:// in SLACK_API_URL",
+    });
+  }
   const closed = new AbortController();
   return {
     name,
+    identity: name,
+    deadlineMs,
     async notify(notice, c) {
       const call = { signal: AbortSignal.any([c.signal, closed.signal]) };
       for (let message: SlackMessage = messageFor(notice, options); ; ) {

@@ -1,5 +1,6 @@
 import type { DeployEvent } from "../../events.ts";
 import { messageOf } from "../message.ts";
+import { clean } from "../plain.ts";
 
 /**
  * Slack's mark-up (https://docs.slack.dev/messaging/formatting-message-text). Whatever comes from outside, a tag, a
@@ -9,12 +10,6 @@ import { messageOf } from "../message.ts";
 const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
 /** Looks the same, and begins no code. Slack knows no escape for the real one. */
 const backQuote = "\u02cb";
-/** Colours and cursor moves of a terminal. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: it is them that must go
-const terminal = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?)/g;
-/** Control characters, and those that turn the reading direction round. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: it is them that must go
-const invisible = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 type End = "head" | "tail";
 
@@ -126,10 +121,6 @@ function markedUp(plain: string, marks: ReadonlyMap<string, string>, limit: numb
     else return `${line}${mark === undefined ? clipped(part, limit - line.length, "head") : "…"}`;
   }
   return line;
-}
-
-function clean(text: string): string {
-  return text.toWellFormed().replace(terminal, "").replace(/\r\n?/g, "\n").replace(invisible, "");
 }
 
 function escapedChar(char: string): string {

@@ -88,7 +88,11 @@ const slackEscaped = (text: string) =>
     .replaceAll(">", "&gt;")
     .replaceAll("@", "@\u2060")
     .replaceAll("`", otherQuote);
-const slackText: Markup = { line: slackEscaped, fenced: slackEscaped };
+const slackText: Markup = {
+  // Mattermost's links and pictures: [text](address) and [text][name], which show another address than they lead to.
+  line: (text) => slackEscaped(text).replaceAll("]", "]\u2060"),
+  fenced: slackEscaped,
+};
 
 /** https://support.discord.com/hc/en-us/articles/210298617: a backslash before a sign takes its meaning away. */
 const discordText: Markup = {
@@ -109,7 +113,7 @@ function plainChat(notice: Notice, most: number, { line: escaped, fenced }: Mark
     const room = Math.floor((most - text.length) / (outputs.length - index)) - frame.length;
     // Escapes make it longer: cut before, so that none is cut in two.
     let kept = output;
-    while (fenced(kept).length > room) kept = tailOf(kept, Math.floor(kept.length * 0.9));
+    while (kept !== "" && fenced(kept).length > room) kept = tailOf(kept, Math.floor(kept.length * 0.9));
     if (kept !== "") add(`\n${title}:\n${fence}\n${fenced(kept)}\n${fence}`);
   }
   return text;

@@ -5,10 +5,13 @@ import { limitMs, statusError } from "../../http/status.ts";
 import type { Call } from "../../util/async.ts";
 import type { Clock } from "../../util/time.ts";
 import type { Notice } from "../notice.ts";
-import type { Notifier } from "../notifier.ts";
+import { MessageRefused, type Notifier } from "../notifier.ts";
 import { webhookBody } from "./body.ts";
 import { signatureOf } from "./signature.ts";
 import type { WebhookOptions } from "./url.ts";
+
+/** Those who call web hooks wait for ten seconds or so, and receivers are made for that. */
+const deadlineMs = 30_000;
 
 export interface WebhookDeps {
   readonly http: HttpClient;
@@ -25,6 +28,8 @@ const unhappy = Array.from({ length: 300 }, (_, index) => 300 + index);
 export function openWebhook(options: WebhookOptions, deps: WebhookDeps): Notifier {
   return {
     name: options.name,
+    identity: `webhook+${options.url}`,
+    deadlineMs,
     notify: (notice, c) => post(notice, options, deps, c),
     async [Symbol.asyncDispose]() {
       // The HTTP client is not ours.
@@ -58,8 +63,12 @@ async function post(notice: Notice, options: WebhookOptions, deps: WebhookDeps, 
   if (status < 300) return;
   const line = { status, headers, said: "" };
   const error = statusError(line, limitMs(line, clock.now()), doing, host);
+  if (aboutMessage.has(status)) throw new MessageRefused(error.code, error.message, hintOf(status, key));
   throw withWait(explained(error, status, options), http.governor.waitMs(new URL(url).origin));
 }
+
+/** The receiver read this message and does not want it: no JSON to its liking, or too long. */
+const aboutMessage: ReadonlySet<number> = new Set([400, 413, 422]);
 
 /** With what to do. Of the 4xx only a time-out (408) and a limit (429) pass by themselves. */
 function explained(error: DewyError, status: number, { key }: WebhookOptions): DewyError {
@@ -84,6 +93,9 @@ function hintOf(status: number, key: string | null): string | undefined {
   }
   if (status === 404) return "check the web hook's URL";
   if (status === 410) return "the web hook was removed: make a new one, or remove the notifier";
+  if (status === 405) return "check the web hook's URL: what is there takes no POST";
+  if (status === 407)
+    return "put the proxy's user and password into HTTPS_PROXY: http://user:password@host:port";
   if (status === 400 || status === 415 || status === 422) {
     return "check format=: json, slack (Mattermost too), discord or teams";
   }

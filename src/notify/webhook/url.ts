@@ -1,6 +1,7 @@
 import { DewyError } from "../../errors.ts";
 import { flag, type QuerySpec, type QueryValues, text } from "../../util/query.ts";
 import { filterParams } from "../filter.ts";
+import { isLoopback } from "../loopback.ts";
 
 export const webhookFormats = ["json", "slack", "discord", "teams"] as const;
 export type WebhookFormat = (typeof webhookFormats)[number];
@@ -145,10 +146,6 @@ function nameOf(pair: string): string {
 
 function textOf(pair: string): string {
   return [...new URLSearchParams(pair).values()][0] ?? "";
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d+){3}$/.test(hostname);
 }
 
 function invalid(message: string, hint: string): DewyError {

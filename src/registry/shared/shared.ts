@@ -4,7 +4,7 @@ import { duration, type Log } from "../../log.ts";
 import type { DeployRecord, Release } from "../../release/release.ts";
 import type { Call } from "../../util/async.ts";
 import type { Clock } from "../../util/time.ts";
-import type { Latest, Registry } from "../registry.ts";
+import type { Latest, Registry, SharedOrigin } from "../registry.ts";
 import { decideAlone, spreadOf } from "./alone.ts";
 import { Claims, type Held } from "./claims.ts";
 import { decide, type View } from "./decide.ts";
@@ -221,7 +221,13 @@ class SharedRegistry implements Registry {
       });
     } else this.deps.log.debug("Registry result served from the shared cache", about);
     this.#told = failed;
-    return newest.latest;
+    return { ...newest.latest, shared: this.#origin(failure) };
+  }
+
+  #origin(failure: SharedFailure | null): SharedOrigin {
+    const ageMs = this.#answerAgeMs() ?? 0;
+    const asOf = new Date(this.deps.clock.now().getTime() - ageMs);
+    return { asOf, isStale: failure !== null, windowMs: this.#rules().windowMs };
   }
 
   /** What the last try came to; this host's own where the fleet knows of none. */
