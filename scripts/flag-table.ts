@@ -1,6 +1,6 @@
-import { commandNames } from "../src/cli/commands.ts";
-import type { FlagSpec } from "../src/cli/flag-groups/spec.ts";
-import { flags } from "../src/cli/flags.ts";
+import { commandNames } from "../src/cli/arguments/commands.ts";
+import type { FlagSpec } from "../src/cli/arguments/flag-groups/spec.ts";
+import { flags } from "../src/cli/arguments/flags.ts";
 
 /**
  * The table of flags in README.md, between the two markers. Without an argument it is printed; `--write` puts it

@@ -23,13 +23,13 @@ exemptOwnMachine(process.env);
 const commands: CommandHandlers = {
   agent: async (config, start) => {
     exportVariables(start.variables);
-    return (await import("./cli/run.ts")).runAgent(config, { ...start, env, ownEnv: start.env, stderr });
+    return (await import("./cli/run/run.ts")).runAgent(config, { ...start, env, ownEnv: start.env, stderr });
   },
   listContainers: async (options) =>
-    (await import("./cli/container-list.ts")).showContainers(options, stdout, stderr),
+    (await import("./cli/operator/container-list.ts")).showContainers(options, stdout, stderr),
   operator: async (request) =>
-    (await import("./cli/operator-run.ts")).runOnTerminal(request, { env, stdout, stderr }),
-  completion: async (shell) => (await import("./cli/completion.ts")).showCompletion(shell, stdout),
+    (await import("./cli/operator/run.ts")).runOnTerminal(request, { env, stdout, stderr }),
+  completion: async (shell) => (await import("./cli/completion/completion.ts")).showCompletion(shell, stdout),
   checkUrls: async (urls, own) => (await import("./drivers/check.ts")).urlChecker(own)(urls),
   print: stdout,
 };

@@ -1,7 +1,7 @@
 import { messageOf } from "../errors.ts";
 import { records } from "../events.ts";
 import type { Log } from "../log.ts";
-import type { DeployedRelease } from "../processes/plan.ts";
+import type { DeployedRelease } from "../process-engine/plan.ts";
 import type { Deployment } from "../replicas/deployment.ts";
 import type { ReplicaSet } from "../replicas/replica-set.ts";
 import type { Activator } from "./activator.ts";

@@ -1,23 +1,30 @@
 import { DewyError, toDewyError } from "../errors.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Call } from "../util/async.ts";
+import type { AppFailure, CrashLoop } from "./back/going-back.ts";
+import { restoreRecorded } from "./back/restore.ts";
+import { Retreat } from "./back/retreat.ts";
 import { Check } from "./check.ts";
-import type { DeployDeps } from "./deploy.ts";
-import type { AppFailure, CrashLoop } from "./going-back.ts";
+import type { DeployDeps } from "./deploy/deploy.ts";
+import { Reporter } from "./deploy/report.ts";
+import { type Outcome, Rollout, whatOf } from "./deploy/rollout.ts";
 import type { History } from "./history.ts";
 import type { LiveSettings } from "./live.ts";
 import { Notes } from "./notes.ts";
-import type { AgentView, Operations, Order, OrderProgress, OrderResult, Preview } from "./operations.ts";
-import { Orders } from "./orders.ts";
+import type {
+  AgentView,
+  Operations,
+  Order,
+  OrderProgress,
+  OrderResult,
+  Preview,
+} from "./orders/operations.ts";
+import { Orders } from "./orders/orders.ts";
+import { previewOf } from "./orders/preview.ts";
+import { Turns } from "./orders/turns.ts";
+import { viewOf } from "./orders/view.ts";
 import { pauseUntilNextCheck } from "./pace.ts";
-import { previewOf } from "./preview.ts";
-import { Reporter } from "./report.ts";
-import { restoreRecorded } from "./restore.ts";
-import { Retreat } from "./retreat.ts";
-import { type Outcome, Rollout, whatOf } from "./rollout.ts";
 import { Tick } from "./tick.ts";
-import { Turns } from "./turns.ts";
-import { viewOf } from "./view.ts";
 import { Wake } from "./wake.ts";
 
 export interface AgentDeps extends DeployDeps {

@@ -2,8 +2,8 @@ import { fingerprint } from "../release/fingerprint.ts";
 import type { DeployableRelease, Digest, PlacedRelease, Release } from "../release/release.ts";
 import type { TagOrder } from "../release/version.ts";
 import type { Timing } from "../schedule/evaluate.ts";
-import { isSoaking } from "./going-back.ts";
-import { holds } from "./hold.ts";
+import { isSoaking } from "./back/going-back.ts";
+import { holds } from "./back/hold.ts";
 import type { Failure, Quarantined, State } from "./state.ts";
 
 /** How long after its creation a release may still lack its artifact without anybody being told. */

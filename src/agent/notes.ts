@@ -3,7 +3,7 @@ import { records } from "../events.ts";
 import type { Log } from "../log.ts";
 import type { Clock } from "../util/time.ts";
 import type { Announcer } from "./announce.ts";
-import type { AgentView } from "./operations.ts";
+import type { AgentView } from "./orders/operations.ts";
 import type { StateFile } from "./state.ts";
 
 /** What this agent saw since it was started, for whoever asks; and its failures, told to the log and to people. */

@@ -6,15 +6,15 @@ import type { CheckUrls, Environment, Settings } from "../config/load.ts";
 import { type Problem, problemOf } from "../config/problem.ts";
 import { wholeFrom } from "../config/values.ts";
 import { messageOf } from "../errors.ts";
-import { type LoadOptions, loadAgain, loadAgentConfig } from "./agent-config.ts";
-import { type CommandName, commandNames, commandSpec } from "./commands.ts";
-import { isConfigCommand, runConfigCommand } from "./config-commands.ts";
-import { type AgentCommand, fileVariables, isAgentCommand } from "./config-layers.ts";
-import { reloadSettings } from "./config-reload.ts";
-import type { FlagSpec } from "./flag-groups/spec.ts";
-import { flagsOf } from "./flags.ts";
-import { isOperatorCommand, type OperatorRequest, readOperatorRequest } from "./operator-request.ts";
-import type { Tokens } from "./tokens.ts";
+import { type CommandName, commandNames, commandSpec } from "./arguments/commands.ts";
+import type { FlagSpec } from "./arguments/flag-groups/spec.ts";
+import { flagsOf } from "./arguments/flags.ts";
+import type { Tokens } from "./arguments/tokens.ts";
+import { type LoadOptions, loadAgain, loadAgentConfig } from "./configuration/agent-config.ts";
+import { isConfigCommand, runConfigCommand } from "./configuration/commands.ts";
+import { type AgentCommand, fileVariables, isAgentCommand } from "./configuration/layers.ts";
+import { reloadSettings } from "./configuration/reload.ts";
+import { isOperatorCommand, type OperatorRequest, readOperatorRequest } from "./operator/request.ts";
 
 /** What an agent is started with, beside its configuration. */
 export interface AgentStart {

@@ -1,9 +1,9 @@
 import { type Problem, problemText } from "../config/problem.ts";
 import { DewyError, messageOf } from "../errors.ts";
 import { build, versionLine } from "../version.ts";
+import { commandHelp, overview } from "./arguments/help.ts";
+import { readTokens, type Tokens } from "./arguments/tokens.ts";
 import type { CommandHandlers } from "./dispatch.ts";
-import { commandHelp, overview } from "./help.ts";
-import { readTokens, type Tokens } from "./tokens.ts";
 
 export interface CliIo {
   readonly env: Readonly<Record<string, string | undefined>>;

@@ -1,4 +1,4 @@
-import type { OrderProgress } from "../agent/operations.ts";
+import type { OrderProgress } from "../agent/orders/operations.ts";
 import type { Clock } from "../util/time.ts";
 import { type AnswerLine, aliveMs, type Hello } from "./protocol.ts";
 

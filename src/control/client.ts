@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { OrderProgress } from "../agent/operations.ts";
+import type { OrderProgress } from "../agent/orders/operations.ts";
 import { DewyError, isErrorCode } from "../errors.ts";
 import type { Call } from "../util/async.ts";
 import { build } from "../version.ts";

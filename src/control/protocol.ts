@@ -1,4 +1,4 @@
-import type { AgentView, Order, OrderProgress, OrderResult, Preview } from "../agent/operations.ts";
+import type { AgentView, Order, OrderProgress, OrderResult, Preview } from "../agent/orders/operations.ts";
 import type { LogLevel } from "../log.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { rmSync } from "node:fs";
-import type { Operations } from "../agent/operations.ts";
+import type { Operations } from "../agent/orders/operations.ts";
 import { DewyError, messageOf, toDewyError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { abortable } from "../util/async.ts";

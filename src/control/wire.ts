@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { Order, OrderProgress } from "../agent/operations.ts";
+import type { Order, OrderProgress } from "../agent/orders/operations.ts";
 import { DewyError } from "../errors.ts";
 import { logLevels } from "../log.ts";
 import type { Digest } from "../release/release.ts";

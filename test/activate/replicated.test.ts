@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs";
 import { ReleaseDirectory } from "../../src/activate/release-dir.ts";
 import { replicatedActivator } from "../../src/activate/replicated.ts";
 import { DewyError } from "../../src/errors.ts";
-import type { DeployedRelease } from "../../src/processes/plan.ts";
+import type { DeployedRelease } from "../../src/process-engine/plan.ts";
 import type { Deployment } from "../../src/replicas/deployment.ts";
 import type { UpdateSteps } from "../../src/replicas/rolling-update.ts";
 import { systemClock } from "../../src/util/time.ts";

@@ -12,7 +12,7 @@ import {
 import { join } from "node:path";
 import { zipSync } from "fflate";
 import type { DeliveryStatus } from "../../src/activate/delivery.ts";
-import { type DeployStep, deploySteps } from "../../src/agent/deploy.ts";
+import { type DeployStep, deploySteps } from "../../src/agent/deploy/deploy.ts";
 import { pauseUntilNextCheck } from "../../src/agent/pace.ts";
 import { DewyError } from "../../src/errors.ts";
 import type { Digest } from "../../src/release/release.ts";

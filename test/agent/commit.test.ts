@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { committed, type Done } from "../../src/agent/commit.ts";
-import type { Errand } from "../../src/agent/errand.ts";
-import { keptOf, lastGood } from "../../src/agent/kept.ts";
+import { keptOf, lastGood } from "../../src/agent/back/kept.ts";
+import { committed, type Done } from "../../src/agent/deploy/commit.ts";
+import type { Errand } from "../../src/agent/deploy/errand.ts";
 import { emptyState, type State, type StateChanges } from "../../src/agent/state.ts";
 import type { DeployRecord, Digest } from "../../src/release/release.ts";
 import { semverScheme } from "../../src/release/semver.ts";

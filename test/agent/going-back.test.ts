@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Agent } from "../../src/agent/agent.ts";
-import { deploySteps } from "../../src/agent/deploy.ts";
-import { type AppFailure, Deaths, reactTo, usualCrashLoop } from "../../src/agent/going-back.ts";
+import { type AppFailure, Deaths, reactTo, usualCrashLoop } from "../../src/agent/back/going-back.ts";
+import { deploySteps } from "../../src/agent/deploy/deploy.ts";
 import { emptyState, type State } from "../../src/agent/state.ts";
 import { DewyError } from "../../src/errors.ts";
 import { AgentHost } from "../support/agent-host.ts";

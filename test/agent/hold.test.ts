@@ -7,8 +7,8 @@ import {
   leftBehind,
   leftByDeploy,
   rollbackHoldLifted,
-} from "../../src/agent/hold.ts";
-import type { Hold } from "../../src/agent/operations.ts";
+} from "../../src/agent/back/hold.ts";
+import type { Hold } from "../../src/agent/orders/operations.ts";
 import { emptyState, type State } from "../../src/agent/state.ts";
 import type { Digest, Release } from "../../src/release/release.ts";
 import { semverScheme } from "../../src/release/semver.ts";

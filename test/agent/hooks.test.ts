@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { runHook } from "../../src/agent/hooks.ts";
+import { runHook } from "../../src/agent/deploy/hooks.ts";
 import { systemClock } from "../../src/util/time.ts";
 import type { User } from "../../src/util/user.ts";
 import { FakeClock } from "../support/clock.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Agent } from "../../src/agent/agent.ts";
-import type { Order } from "../../src/agent/operations.ts";
+import type { Order } from "../../src/agent/orders/operations.ts";
 import { DewyError } from "../../src/errors.ts";
 import { AgentHost } from "../support/agent-host.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { Turns } from "../../src/agent/turns.ts";
+import { Turns } from "../../src/agent/orders/turns.ts";
 import { Wake } from "../../src/agent/wake.ts";
 import { FakeClock } from "../support/clock.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { judge } from "../../src/agent/deploy/verdict.ts";
 import { emptyState, type State } from "../../src/agent/state.ts";
-import { judge } from "../../src/agent/verdict.ts";
 import { DewyError, type ErrorCode } from "../../src/errors.ts";
 import type { Digest } from "../../src/release/release.ts";
 

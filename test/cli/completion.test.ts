@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { commandNames } from "../../src/cli/commands.ts";
-import { completedCommands } from "../../src/cli/completed.ts";
-import { showCompletion } from "../../src/cli/completion.ts";
-import { flagsOf } from "../../src/cli/flags.ts";
+import { commandNames } from "../../src/cli/arguments/commands.ts";
+import { flagsOf } from "../../src/cli/arguments/flags.ts";
+import { completedCommands } from "../../src/cli/completion/completed.ts";
+import { showCompletion } from "../../src/cli/completion/completion.ts";
 import { tempDir } from "../support/temp-dir.ts";
 
 const bashArrays = (words: readonly string[]) =>

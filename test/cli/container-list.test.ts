@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { showContainers } from "../../src/cli/container-list.ts";
-import { printable, renderJson, renderTable, renderTime } from "../../src/cli/render.ts";
+import { showContainers } from "../../src/cli/operator/container-list.ts";
+import { printable, renderJson, renderTable, renderTime } from "../../src/cli/operator/render.ts";
 import { agentWith, containerView, originalContainer } from "../admin/fixture.ts";
 import { HttpHost } from "../support/http-host.ts";
 

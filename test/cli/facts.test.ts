@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { renderFacts, wrapped } from "../../src/cli/facts.ts";
-import { renderMoment, renderSpan } from "../../src/cli/render-time.ts";
+import { renderFacts, wrapped } from "../../src/cli/operator/facts.ts";
+import { renderMoment, renderSpan } from "../../src/cli/operator/render-time.ts";
 import { screen } from "./operator-support.ts";
 
 describe("facts", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { flagTable, readmePath, withTable } from "../../scripts/flag-table.ts";
-import { flags } from "../../src/cli/flags.ts";
+import { flags } from "../../src/cli/arguments/flags.ts";
 
 test("README.md holds the table of flags as it is now (else: bun scripts/flag-table.ts --write)", async () => {
   const readme = await Bun.file(readmePath).text();

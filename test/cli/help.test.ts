@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { commandNames, commands } from "../../src/cli/commands.ts";
-import type { FlagSpec } from "../../src/cli/flag-groups/spec.ts";
-import { flags, flagsOf } from "../../src/cli/flags.ts";
-import { environment } from "../../src/cli/variables.ts";
+import { commandNames, commands } from "../../src/cli/arguments/commands.ts";
+import type { FlagSpec } from "../../src/cli/arguments/flag-groups/spec.ts";
+import { flags, flagsOf } from "../../src/cli/arguments/flags.ts";
+import { environment } from "../../src/cli/arguments/variables.ts";
 import { dewy } from "./support.ts";
 
 const help = async (argv: string[], columns?: number) => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { appendFileSync, writeFileSync } from "node:fs";
-import { renderHistory } from "../../src/cli/history.ts";
-import { renderTime } from "../../src/cli/render.ts";
+import { renderHistory } from "../../src/cli/operator/history.ts";
+import { renderTime } from "../../src/cli/operator/render.ts";
 import type { DeployRecord } from "../../src/release/release.ts";
 import { agentDir, operate, screen } from "./operator-support.ts";
 

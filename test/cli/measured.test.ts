@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { History } from "../../src/agent/history.ts";
 import { StateFile } from "../../src/agent/state.ts";
-import { measureAgent } from "../../src/cli/measured.ts";
+import { measureAgent } from "../../src/cli/measure/measured.ts";
 import { DewyError } from "../../src/errors.ts";
 import type { Latest } from "../../src/registry/registry.ts";
 import type { Metrics, Reading } from "../../src/telemetry/metrics.ts";

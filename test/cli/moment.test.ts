@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { parseMoment } from "../../src/cli/moment.ts";
+import { parseMoment } from "../../src/cli/operator/moment.ts";
 
 /** In the time zone of this process, whatever that is. */
 const now = new Date(2026, 10, 21, 12, 30, 0);

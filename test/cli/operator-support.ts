@@ -1,11 +1,11 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { acquireLock } from "../../src/agent/lock.ts";
-import type { Operations } from "../../src/agent/operations.ts";
-import { type Layout, layoutOf, prepareLayout } from "../../src/cli/layout.ts";
-import { runOperator } from "../../src/cli/operator.ts";
-import type { OperatorRequest } from "../../src/cli/operator-request.ts";
-import type { Screen } from "../../src/cli/screen.ts";
+import type { Operations } from "../../src/agent/orders/operations.ts";
+import { runOperator } from "../../src/cli/operator/operator.ts";
+import type { OperatorRequest } from "../../src/cli/operator/request.ts";
+import type { Screen } from "../../src/cli/operator/screen.ts";
+import { type Layout, layoutOf, prepareLayout } from "../../src/cli/run/layout.ts";
 import { socketOf } from "../../src/control/client.ts";
 import { RecentRecords } from "../../src/control/recent.ts";
 import { ControlServer } from "../../src/control/server.ts";

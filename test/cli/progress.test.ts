@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { ProgressView } from "../../src/cli/progress.ts";
-import { screenOf } from "../../src/cli/screen.ts";
+import { ProgressView } from "../../src/cli/operator/progress.ts";
+import { screenOf } from "../../src/cli/operator/screen.ts";
 import { FakeClock } from "../support/clock.ts";
 import { screen } from "./operator-support.ts";
 

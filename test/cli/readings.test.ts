@@ -6,7 +6,7 @@ import {
   proxyReadings,
   releaseReadings,
   supervisorReadings,
-} from "../../src/cli/readings.ts";
+} from "../../src/cli/measure/readings.ts";
 import { noErrors, type PortStats } from "../../src/proxy/observer.ts";
 import type { ReplicaStatus } from "../../src/replicas/status.ts";
 import type { Generation } from "../../src/supervisor/generation.ts";

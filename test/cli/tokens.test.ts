@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { commandNames } from "../../src/cli/commands.ts";
-import { flags } from "../../src/cli/flags.ts";
-import { readTokens } from "../../src/cli/tokens.ts";
+import { commandNames } from "../../src/cli/arguments/commands.ts";
+import { flags } from "../../src/cli/arguments/flags.ts";
+import { readTokens } from "../../src/cli/arguments/tokens.ts";
 import { problemText } from "../../src/config/problem.ts";
 import { configOf, dewy } from "./support.ts";
 

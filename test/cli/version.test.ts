@@ -31,7 +31,7 @@ async function loadedWith(entry: string): Promise<string[]> {
 test("answering --version or --help loads no package and none of the agent", async () => {
   const src = resolve(import.meta.dir, "../../src");
   const loaded = await loadedWith(`${src}/main.ts`);
-  expect(loaded).toContain(`${src}/cli/help.ts`);
+  expect(loaded).toContain(`${src}/cli/arguments/help.ts`);
   const packages = loaded.filter((path) => !path.startsWith("/") && !path.startsWith("node:"));
   expect(packages).toEqual([]);
   const folders = loaded.map((path) => /\/src\/(\w+)\//.exec(path)?.[1]);

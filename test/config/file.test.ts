@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, symlinkSync } from "node:fs";
-import { flags } from "../../src/cli/flags.ts";
-import { environment } from "../../src/cli/variables.ts";
+import { flags } from "../../src/cli/arguments/flags.ts";
+import { environment } from "../../src/cli/arguments/variables.ts";
 import { variableProblem } from "../../src/config/file-variables.ts";
 import { configOf } from "../cli/support.ts";
 import { FileHost } from "./file-host.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { flagsOf } from "../../src/cli/flags.ts";
+import { flagsOf } from "../../src/cli/arguments/flags.ts";
 import { agentSchemas } from "../../src/config/config.ts";
 import type { DriverUrls } from "../../src/config/load.ts";
 import { configOf, dewy } from "../cli/support.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { shownOptions, shownUrl } from "../../src/cli/config-mask.ts";
+import { shownOptions, shownUrl } from "../../src/cli/configuration/mask.ts";
 import { FileHost } from "./file-host.ts";
 
 const file = `

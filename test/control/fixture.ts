@@ -7,7 +7,7 @@ import type {
   OrderProgress,
   OrderResult,
   Preview,
-} from "../../src/agent/operations.ts";
+} from "../../src/agent/orders/operations.ts";
 import { socketOf } from "../../src/control/client.ts";
 import { RecentRecords } from "../../src/control/recent.ts";
 import { ControlServer } from "../../src/control/server.ts";

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, lstatSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { dirname, join } from "node:path";
-import type { OrderProgress } from "../../src/agent/operations.ts";
+import type { OrderProgress } from "../../src/agent/orders/operations.ts";
 import { AnswerStream } from "../../src/control/answer-stream.ts";
 import { ask, socketOf } from "../../src/control/client.ts";
 import { aliveMs, maxRequestBytes, protocolVersion } from "../../src/control/protocol.ts";

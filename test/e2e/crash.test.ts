@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { deploySteps } from "../../src/agent/deploy.ts";
+import { deploySteps } from "../../src/agent/deploy/deploy.ts";
 import { isLocked } from "../../src/agent/lock.ts";
 import { ask } from "../../src/control/client.ts";
 import type { DewyError } from "../../src/errors.ts";

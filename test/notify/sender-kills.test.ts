@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { deploySteps } from "../../src/agent/deploy.ts";
+import { deploySteps } from "../../src/agent/deploy/deploy.ts";
 import { DyingHost, noticeSteps, repeated } from "../support/dying-host.ts";
 import { seededRandom } from "../support/fleet.ts";
 import { type Mood, MoodyReceiver } from "../support/moody-receiver.ts";

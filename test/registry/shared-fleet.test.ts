@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Delivery } from "../../src/activate/delivery.ts";
 import { Agent } from "../../src/agent/agent.ts";
-import { usualCrashLoop } from "../../src/agent/going-back.ts";
+import { usualCrashLoop } from "../../src/agent/back/going-back.ts";
 import { History } from "../../src/agent/history.ts";
 import { Live } from "../../src/agent/live.ts";
 import { phaseOf } from "../../src/agent/pace.ts";

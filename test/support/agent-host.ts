@@ -5,8 +5,8 @@ import { ArchiveDelivery, type ArchiveDeps } from "../../src/activate/archive.ts
 import { ReleaseDirectory } from "../../src/activate/release-dir.ts";
 import { Agent, type AgentDeps } from "../../src/agent/agent.ts";
 import { Announcer } from "../../src/agent/announce.ts";
-import type { DeploySettings } from "../../src/agent/deploy.ts";
-import { usualCrashLoop } from "../../src/agent/going-back.ts";
+import { usualCrashLoop } from "../../src/agent/back/going-back.ts";
+import type { DeploySettings } from "../../src/agent/deploy/deploy.ts";
 import { History } from "../../src/agent/history.ts";
 import { Live, type LiveSettings } from "../../src/agent/live.ts";
 import { StateFile } from "../../src/agent/state.ts";

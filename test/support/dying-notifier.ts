@@ -2,7 +2,7 @@
 import { writeSync } from "node:fs";
 import type { CommandHandlers } from "../../src/cli/dispatch.ts";
 import { runCli } from "../../src/cli/root.ts";
-import { runAgent } from "../../src/cli/run.ts";
+import { runAgent } from "../../src/cli/run/run.ts";
 import type { AgentConfig } from "../../src/config/config.ts";
 import { urlChecker } from "../../src/drivers/check.ts";
 

@@ -2,7 +2,7 @@
  * `bun loaded-modules.ts ROOT REGISTRY [FLAG...]`: runs `dewy assets --once` from source in this process, and prints
  * which packages it has loaded, as JSON.
  */
-import { runAgent } from "../../src/cli/run.ts";
+import { runAgent } from "../../src/cli/run/run.ts";
 import type { agentSchemas } from "../../src/config/config.ts";
 import { loadConfig } from "../../src/config/load.ts";
 

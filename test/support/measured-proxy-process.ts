@@ -3,8 +3,8 @@
  * a page that is collected every second, or sending to a collector's port every second. For each line on its standard
  * input it prints the CPU time it has used, in milliseconds.
  */
-import { proxyReadings } from "../../src/cli/readings.ts";
-import { proxyObserver } from "../../src/cli/telemetry.ts";
+import { proxyReadings } from "../../src/cli/measure/readings.ts";
+import { proxyObserver } from "../../src/cli/measure/telemetry.ts";
 import { silentLog } from "../../src/log.ts";
 import { TcpProxy } from "../../src/proxy/tcp-proxy.ts";
 import { startTelemetry } from "../../src/telemetry/otel.ts";

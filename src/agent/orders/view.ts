@@ -1,0 +1,57 @@
+import type { DeliveryStatus } from "../../activate/delivery.ts";
+import type { Command } from "../../events.ts";
+import { unreachable } from "../../util/assert.ts";
+import { isSoaking } from "../back/going-back.ts";
+import { isOver } from "../back/hold.ts";
+import type { Notes } from "../notes.ts";
+import type { State } from "../state.ts";
+import type { AgentView } from "./operations.ts";
+import type { Turn } from "./turns.ts";
+
+interface Seen {
+  readonly command: Command;
+  readonly version: string;
+  readonly startedAt: Date;
+  readonly state: State;
+  readonly notes: Notes;
+  readonly busy: Turn | null;
+  readonly status: DeliveryStatus;
+  readonly now: Date;
+}
+
+export function viewOf({ command, version, startedAt, state, notes, busy, status, now }: Seen): AgentView {
+  const { current, previous, quarantine, failure, soak, hold, holdBelow } = state;
+  return {
+    command,
+    version,
+    startedAt: startedAt.toISOString(),
+    current,
+    previous,
+    lastPoll: notes.lastPoll,
+    nextPollAt: notes.nextPollAt?.toISOString() ?? null,
+    busy,
+    hold: hold !== null && isOver(hold, now) ? holdBelow : hold,
+    waiting: notes.waiting,
+    soakUntil: soak !== null && isSoaking(state, now) ? soak.until : null,
+    quarantine,
+    failure,
+    lastError: notes.lastError,
+    app: appOf(status),
+  };
+}
+
+function appOf(status: DeliveryStatus): AgentView["app"] {
+  switch (status.kind) {
+    case "idle":
+    case "down":
+      return status;
+    case "starting":
+      return { kind: "starting" };
+    case "serving": {
+      const { pid, generation = null, replicas = null, inRotation = null } = status;
+      return { kind: "serving", pid, generation, replicas, inRotation };
+    }
+    default:
+      return unreachable(status);
+  }
+}

@@ -1,0 +1,143 @@
+import { existsSync } from "node:fs";
+import { basename } from "node:path";
+import type { Activator } from "../../activate/activator.ts";
+import { ArchiveDelivery } from "../../activate/archive.ts";
+import { assetsActivator } from "../../activate/assets.ts";
+import type { Delivery } from "../../activate/delivery.ts";
+import { resolveLinks } from "../../activate/links.ts";
+import { ReleaseDirectory } from "../../activate/release-dir.ts";
+import { serverActivator } from "../../activate/server.ts";
+import type { StatusView } from "../../admin/protocol.ts";
+import { prepareCacheDirectory } from "../../cache/directory.ts";
+import type { AssetsConfig, ServerConfig } from "../../config/archives.ts";
+import { readCache } from "../../drivers/caches.ts";
+import { readArchiveRegistry } from "../../drivers/registries.ts";
+import type { Registry } from "../../registry/registry.ts";
+import type { TagOrder } from "../../release/version.ts";
+import { unspellable } from "../../supervisor/command.ts";
+import { RecordFile } from "../../supervisor/record.ts";
+import type { Sickness } from "../../supervisor/soak-watch.ts";
+import { type Crash, Supervisor } from "../../supervisor/supervisor.ts";
+import type { Call } from "../../util/async.ts";
+import { supervisorReadings } from "../measure/readings.ts";
+import { forgetAdmin, openAdmin } from "./admin.ts";
+import { openCaches, shareAnswers } from "./caches.ts";
+import type { AgentParts } from "./parts.ts";
+
+/** What `server` and `assets` watch, and how they put it into use. Nothing of the app is touched yet. */
+export async function openArchives(
+  config: ServerConfig | AssetsConfig,
+  parts: AgentParts,
+  c: Call,
+): Promise<{ registry: Registry; delivery: Delivery; order: TagOrder }> {
+  const { open, layout, log, clock } = parts;
+  const { env } = parts.drivers;
+  const links = resolveLinks(config.links, layout.root);
+  const cacheOptions = await readCache(config.cache, env);
+  const cacheDir = prepareCacheDirectory(cacheOptions.directory ?? config.cacheDir, layout.root, log);
+  const { own, shared, answers } = await openCaches(cacheOptions, cacheDir, parts);
+  const upstream = await readArchiveRegistry(config.registry, config, env);
+  const { registry, source, order } = await upstream(parts.drivers);
+  open.use(registry);
+  const releases = new ReleaseDirectory(layout.root, clock);
+  releases.prepare();
+  const { activator, showAdmin } = await openActivator(config, releases, parts, c);
+  const delivery = new ArchiveDelivery({
+    source,
+    cache: own,
+    shared,
+    maxCacheBytes: cacheOptions.maxBytes,
+    cacheDir,
+    releases,
+    activator,
+    clock,
+    log,
+    maxArtifactBytes: config.maxArtifactBytes,
+    tmpDir: layout.tmp,
+    links,
+    root: layout.root,
+    user: parts.user,
+  });
+  open.use(delivery);
+  if (showAdmin !== null) showAdmin();
+  else if (parts.telemetry.page === null) forgetAdmin(layout);
+  else openAdmin(config.adminPort, adminSource(config.command, delivery, parts), parts);
+  return { registry: shareAnswers(registry, config, cacheOptions, answers, parts), delivery, order };
+}
+
+function adminSource(command: "server" | "assets", delivery: Delivery, parts: AgentParts) {
+  const { layout, currentTag } = parts;
+  return {
+    containers: () => [],
+    status: (): StatusView => {
+      const status = delivery.status();
+      return {
+        name: basename(layout.root),
+        command,
+        currentVersion: currentTag(),
+        proxyBackends: 0,
+        isRunning: status.kind === "serving",
+        root: layout.root,
+        pid: process.pid,
+        desiredReplicas: null,
+        trouble: status.kind === "down" ? status.reason : null,
+      };
+    },
+  };
+}
+
+/** With `--once` a server's release is only placed. `showAdmin`: null where the usual API is enough. */
+async function openActivator(
+  config: ServerConfig | AssetsConfig,
+  releases: ReleaseDirectory,
+  parts: AgentParts,
+  c: Call,
+): Promise<{ activator: Activator; showAdmin: (() => void) | null }> {
+  if (config.command === "assets" || config.once) {
+    return { activator: assetsActivator(releases, parts.log), showAdmin: null };
+  }
+  if (config.replicated !== null) {
+    const { openReplicated } = await import("./replicated.ts");
+    return await openReplicated(config, config.replicated, releases, parts, c);
+  }
+  const supervisor = await openSupervisor(config, parts, c);
+  parts.telemetry.metrics.observe(() => supervisorReadings(supervisor));
+  if (existsSync(parts.layout.replicas)) (await import("./replicated.ts")).stopReplicas(config, parts);
+  return { activator: serverActivator(releases, supervisor, parts.log), showAdmin: null };
+}
+
+async function openSupervisor(config: ServerConfig, parts: AgentParts, c: Call): Promise<Supervisor> {
+  const { announcer, log, layout, env, currentTag, clock, soaking } = parts;
+  const names = unspellable(env);
+  if (names.length > 0 && config.ports.length > 0) {
+    log.warn("The app gets no LISTEN_PID: a variable's name can't pass through a shell", {
+      variables: names,
+      hint: "unset it for dewy if the app takes its sockets by systemd's protocol",
+    });
+  }
+  const options = {
+    ...config,
+    root: layout.root,
+    command: config.appCommand,
+    listen: config.ports,
+    env,
+    user: parts.user,
+    tmpDir: layout.tmp,
+  };
+  const deps = {
+    clock,
+    log,
+    record: new RecordFile(layout.supervisor),
+    onCrash: ({ release, reason, delayMs }: Crash) => {
+      log.error("Server died", { error: reason, tag: currentTag(), restart_in_ms: delayMs });
+      if (parts.appFailed({ release, kind: "crashed", reason })) return;
+      announcer.tell({ kind: "crashed", tag: currentTag(), reason, delayMs });
+    },
+    soaking,
+    onSick: (sickness: Sickness) => {
+      const goesBack = parts.appFailed(sickness);
+      if (!goesBack) log.error("Server is not healthy", { error: sickness.reason, tag: currentTag() });
+    },
+  };
+  return Supervisor.open(options, deps, c);
+}
