@@ -64,7 +64,7 @@ export class Supervisor implements AsyncDisposable {
     return this.#restarts;
   }
 
-  get checks(): HealthCounts {
+  get checks(): HealthCounts | null {
     return this.vetting.counts;
   }
 

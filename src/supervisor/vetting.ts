@@ -61,8 +61,8 @@ export class Vetting {
       : null;
   }
 
-  get counts(): HealthCounts {
-    return this.#checker?.counts ?? { checks: 0, failures: 0 };
+  get counts(): HealthCounts | null {
+    return this.#checker?.counts ?? null;
   }
 
   /** Leaves an app that was only just started alone until it has read its files. */

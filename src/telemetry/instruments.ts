@@ -52,7 +52,7 @@ export const instruments = {
     ["reason"],
     "Restarts of the app, because of a deploy, a signal or a crash",
   ),
-  "dewy.healthchecks.total": counter("{check}", [], "Health checks of containers"),
+  "dewy.healthchecks.total": counter("{check}", [], "Health checks of the app"),
   "dewy.healthchecks.failures.total": counter("{check}", [], "Health checks that failed"),
   "dewy.container.replicas": gauge("{replica}", ["app"], "Containers that run"),
   "dewy.container.desired_replicas": gauge("{replica}", ["app"], "Containers that should run"),

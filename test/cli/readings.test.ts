@@ -66,6 +66,7 @@ describe("of the supervisor", () => {
     const readings = lines(
       supervisorReadings({ state: supervisorState, restarts, checks: { checks: 5, failures: 2 } }),
     );
+    expect(readings).toContain("healthchecks.failures.total{} 2");
     const states = readings.filter((line) => line.startsWith("supervisor.state"));
     expect(states).toHaveLength(5);
     expect(states.filter((line) => line.endsWith(" 1"))).toEqual([
@@ -76,6 +77,12 @@ describe("of the supervisor", () => {
       "server.restarts.total{reason=deploy} 4",
       "server.restarts.total{reason=signal} 5",
     ]);
+  });
+
+  test("without a health check has none to count", () => {
+    const restarts = { deploy: 0, signal: 0, crash: 0 };
+    const readings = lines(supervisorReadings({ state: { kind: "stopped" }, restarts, checks: null }));
+    expect(readings.filter((line) => line.startsWith("healthchecks"))).toEqual([]);
   });
 });
 

@@ -35,8 +35,7 @@ export function supervisorReadings({
   checks,
 }: Pick<Supervisor, "state" | "restarts" | "checks">): Reading[] {
   return [
-    { name: "dewy.healthchecks.total", labels: {}, value: checks.checks },
-    { name: "dewy.healthchecks.failures.total", labels: {}, value: checks.failures },
+    ...(checks === null ? [] : checkReadings(checks.checks, checks.failures)),
     ...supervisorStates.map(
       (kind): Reading => ({
         name: "dewy.supervisor.state",
@@ -96,12 +95,18 @@ export interface AppContainers {
   readonly tally: ReplicaSet["tally"];
 }
 
+function checkReadings(total: number, failures: number): Reading[] {
+  return [
+    { name: "dewy.healthchecks.total", labels: {}, value: total },
+    { name: "dewy.healthchecks.failures.total", labels: {}, value: failures },
+  ];
+}
+
 export function containerReadings({ app, desired, replicas, tally }: AppContainers): Reading[] {
   const { checks, endings } = tally;
   const running = replicas.filter(({ status }) => status === "running").length;
   return [
-    { name: "dewy.healthchecks.total", labels: {}, value: checks.total },
-    { name: "dewy.healthchecks.failures.total", labels: {}, value: checks.failures },
+    ...checkReadings(checks.total, checks.failures),
     { name: "dewy.container.replicas", labels: { app }, value: running },
     { name: "dewy.container.desired_replicas", labels: { app }, value: desired },
     ...replicas.flatMap((replica) => readingsOf(app, replica)),
