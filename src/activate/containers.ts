@@ -186,6 +186,7 @@ export class ContainerDelivery implements Delivery {
     await replicas.update(
       deployment,
       {
+        returning: steps.returning ?? false,
         switched: () => steps.switched(null),
         commit: async () => {
           await steps.commit(releaseName(deployedAt));

@@ -15,6 +15,7 @@ import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { DewyError, toDewyError } from "../errors.ts";
 import { fsyncDirectory, isAbsent } from "../util/fs.ts";
 import type { User } from "../util/user.ts";
+import { actsFor, weakSpot } from "../util/weak-spot.ts";
 
 /** What outlives releases, and where they have it. */
 export interface ReleaseLink {
@@ -86,9 +87,30 @@ export function linkPaths(
   }
 }
 
+/**
+ * Fails with `config-invalid` where something is to be made for the app's user in a directory of his own: by a link
+ * there he would have root make and give him whatever he likes.
+ */
+export function checkSources(links: readonly ReleaseLink[], user: User | null): void {
+  for (const { from } of links) if (!existsSync(from)) checkMayMake(from, user);
+}
+
+function checkMayMake(from: string, owner: User | null): void {
+  const weak = actsFor(owner) ? weakSpot(dirname(from), owner) : null;
+  if (owner === null || weak === null) return;
+  throw new DewyError(
+    "config-invalid",
+    `${from} can't be made: ${weak} is open to user ${owner.name ?? owner.uid}`,
+    {
+      hint: "make it as that user, or let root own what is above it",
+    },
+  );
+}
+
 /** What is there belongs to the operator; only what is made here is given away. */
 function makeSource(from: string, owner: User | null): void {
   if (existsSync(from)) return;
+  checkMayMake(from, owner);
   const first = mkdirSync(from, { recursive: true, mode: 0o755 });
   if (owner !== null) lchownSync(from, owner.uid, owner.gid);
   if (first === undefined) return;

@@ -29,7 +29,7 @@ export function replicatedActivator(deps: ReplicatedDeps): Activator {
       log.info(records.startServer, { release });
     },
 
-    async activate({ tag, release }, steps, c) {
+    async activate({ tag, release, returning = false }, steps, c) {
       const before = releases.linkTarget();
       const deployment = plan({ version: tag, release, deployedAt: releaseTime(release) });
       try {
@@ -37,7 +37,7 @@ export function replicatedActivator(deps: ReplicatedDeps): Activator {
         await steps.switched();
         const how = await replicas.update(
           deployment,
-          { switched: async () => undefined, commit: () => steps.commit() },
+          { returning, switched: async () => undefined, commit: () => steps.commit() },
           c,
         );
         return { how };

@@ -1,4 +1,7 @@
+import { join } from "node:path";
+import { threadOf } from "../activate/thread.ts";
 import { DewyError, toDewyError } from "../errors.ts";
+import type { NotifierView } from "../notify/sender.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Call } from "../util/async.ts";
 import type { AppFailure, CrashLoop } from "./back/going-back.ts";
@@ -20,10 +23,10 @@ import type {
   Preview,
 } from "./orders/operations.ts";
 import { Orders } from "./orders/orders.ts";
-import { previewOf } from "./orders/preview.ts";
+import { previewInTurn, previewOf } from "./orders/preview.ts";
 import { Turns } from "./orders/turns.ts";
 import { viewOf } from "./orders/view.ts";
-import { pauseUntilNextCheck } from "./pace.ts";
+import { pauseMs, pauseUntilNextCheck } from "./pace.ts";
 import { Tick } from "./tick.ts";
 import { Wake } from "./wake.ts";
 
@@ -37,6 +40,8 @@ export interface AgentDeps extends DeployDeps {
   readonly report: boolean;
   /** `dewy retry` leaves it for the agent to find. */
   readonly retryRequest: string;
+  /** How those who tell people are. */
+  readonly notifiers: () => readonly NotifierView[];
   /** Work is done, and what follows is waiting. */
   readonly onQuiet: () => void;
   /** Dewy's own. */
@@ -82,7 +87,8 @@ export class Agent implements Operations {
   async #begin(c: Call): Promise<void> {
     const { state, delivery, log, announcer, settings } = this.deps;
     // The last agent may have died between the commit and the telling.
-    if (state.state.unreported !== null) announcer.catchUp(state.state.unreported, settings.hasPort);
+    const { unreported } = state.state;
+    if (unreported !== null) announcer.catchUp(unreported, settings.hasPort, this.#currentThread);
     if (this.deps.freshState) {
       const found = await delivery.find(c);
       if (found !== null) state.learn({ current: found });
@@ -104,13 +110,16 @@ export class Agent implements Operations {
   async run(c: Call): Promise<never> {
     const { clock } = this.deps;
     for (let first = true; ; first = false) {
+      const checkedAt = clock.now();
       const outcome = await this.tick(c);
       if (first || outcome.kind === "deployed") this.deps.onQuiet();
       // A registry that asked for patience, or that is failing, is asked no sooner than it may be.
       const patienceMs = outcome.kind === "failed" ? (outcome.failure.retryAfterMs ?? 0) : 0;
-      const pauseMs = Math.max(this.#ownPauseMs(), patienceMs);
-      this.#notes.nextPollAt = new Date(clock.now().getTime() + pauseMs);
-      await this.#wake.pause(pauseMs, patienceMs, c);
+      const leastMs = Math.max(patienceMs, this.deps.registry.minIntervalMs());
+      const now = clock.now();
+      const ms = pauseMs(this.#ownPauseMs(), this.#dues, { checkedAt, now, leastMs });
+      this.#notes.nextPollAt = new Date(now.getTime() + ms);
+      await this.#wake.pause(ms, patienceMs, c);
     }
   }
 
@@ -120,7 +129,7 @@ export class Agent implements Operations {
   }
 
   view(): AgentView {
-    const { state, delivery, settings, version, clock } = this.deps;
+    const { state, delivery, settings, version, clock, notifiers } = this.deps;
     return viewOf({
       command: settings.command,
       version,
@@ -128,22 +137,23 @@ export class Agent implements Operations {
       state: state.state,
       notes: this.#notes,
       busy: this.#turns.current,
+      notifiers: notifiers(),
       status: delivery.status(),
       now: clock.now(),
     });
   }
 
-  async check(c: Call): Promise<Preview> {
-    const current = this.deps.state.state.current?.tag ?? null;
-    const busy = this.#turns.current;
-    // A check is over soon; what takes longer is the answer.
-    if (busy !== null && busy.with !== "a check") {
-      const newest = this.#notes.lastPoll?.newest ?? null;
-      return { newest, current, wouldDeploy: false, reason: `${busy.with} is under way`, notBefore: null };
-    }
-    const asker = { c, onWaiting: () => undefined, onStep: () => undefined, onReceived: () => undefined };
-    const look = () => this.#check.ask("look", c);
-    return previewOf(await this.#turns.take("a look at the registry", look, asker), this.deps.state.state);
+  check(c: Call): Promise<Preview> {
+    const { state, clock } = this.deps;
+    const look = async () => previewOf(await this.#check.ask("look", c), state.state, clock.now());
+    const underWay = (what: string): Preview => ({
+      newest: this.#notes.lastPoll?.newest ?? null,
+      current: state.state.current?.tag ?? null,
+      wouldDeploy: false,
+      reason: `${what} is under way`,
+      notBefore: null,
+    });
+    return previewInTurn(this.#turns, { look, underWay }, c);
   }
 
   carryOut(order: Order, onProgress: (progress: OrderProgress) => void, c: Call): Promise<OrderResult> {
@@ -152,28 +162,42 @@ export class Agent implements Operations {
   }
 
   /**
-   * The app failed while it was not being deployed. true: the release before comes back because of it, and people are
-   * told of that alone. Safe to be called from anywhere: it waits for nothing.
+   * The app failed while it was not being deployed. true: the release before comes back because of it, unless the agent
+   * is being stopped, and people are told of that alone. Safe to be called from anywhere: it waits for nothing.
    */
   appFailed(failure: AppFailure): boolean {
-    const goesBack = this.#retreat.decide(failure);
     const life = this.#life;
-    if (goesBack && life !== null) {
-      const what = whatOf({ tag: this.#previousTag, origin: "retreat" });
-      const done = this.#turns.take(what, () => this.#retreat.run(life));
-      // It fails by the agent's end alone, and then the next agent goes on with it.
-      void done.then(
-        () => this.#wake.now(),
-        () => undefined,
-      );
-    }
-    return goesBack;
+    const decided = life === null ? null : this.#retreat.decide(failure, life);
+    if (life === null || decided === null) return false;
+    const what = () => whatOf({ tag: this.#previousTag, origin: "retreat" });
+    const done = decided.then(() => this.#turns.take(what(), () => this.#retreat.run(life)));
+    // It fails by the agent's end alone, and then the next agent goes on with it.
+    void done.then(
+      (wasTried) => wasTried && this.#wake.now(),
+      () => undefined,
+    );
+    return true;
   }
 
   #ownPauseMs(): number {
     const { registry, phase, clock, live } = this.deps;
     const intervalMs = Math.max(live.settings.intervalMs, registry.minIntervalMs());
     return phase === null ? intervalMs : pauseUntilNextCheck(clock.now().getTime(), intervalMs, phase);
+  }
+
+  /** What is to be looked at then, whenever the next check would be. */
+  get #dues(): Date[] {
+    const { retreat } = this.deps.state.state;
+    const dues = [this.#notes.waiting?.until, retreat?.nextTryAt];
+    return dues.filter((due) => typeof due === "string").map((due) => new Date(due));
+  }
+
+  /** Of the release that was deployed last; images bring none. */
+  get #currentThread(): string | null {
+    const { state, settings } = this.deps;
+    const { current, unreported } = state.state;
+    if (current === null || current.tag !== unreported?.tag || settings.command === "container") return null;
+    return threadOf(join(settings.root, "releases", current.release));
   }
 
   get #previousTag(): string {

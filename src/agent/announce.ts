@@ -5,6 +5,7 @@ import type { TroubleFile } from "../notify/limiter-file.ts";
 import { messageOf as textOf } from "../notify/message.ts";
 import type { NoticeOrigin, Outbox } from "../notify/outbox.ts";
 import type { DeployRecord } from "../release/release.ts";
+import type { Mask } from "../util/mask.ts";
 import type { Clock } from "../util/time.ts";
 
 /** The record that accompanies an event's notification, where the log has one. */
@@ -21,12 +22,16 @@ export interface AnnouncerDeps {
   readonly troubles: Pick<TroubleFile, "get" | "set">;
   readonly clock: Pick<Clock, "now">;
   readonly log: Log;
+  /** Hooks print what they like, their environment too, in which dewy's secrets are. */
+  readonly mask: Mask;
 }
 
 /** What belongs to an event, but not to what people read. */
 export interface Telling extends NoticeOrigin {
   /** Whoever tells it does so once for each reason: it stands in no row of errors. */
   readonly once?: boolean;
+  /** Takes a hook's result instead of people, who may be told of it later. */
+  readonly keep?: (event: DeployEvent) => void;
 }
 
 /** Tells people and the log. People are told by way of the outbox: no service is waited for, and none fails a deploy. */
@@ -53,6 +58,12 @@ export class Announcer {
     troubles.set(trouble, state);
   }
 
+  /** Whether another error of this kind would not be told. */
+  holdsBack(trouble: Trouble): boolean {
+    const { troubles, clock } = this.deps;
+    return onError(troubles.get(trouble), trouble, clock.now()).run === null;
+  }
+
   /** What may have been in trouble is well; when it was, people are told, now or when it has been calm. */
   well(trouble: Trouble): void {
     const { troubles, clock, log } = this.deps;
@@ -67,27 +78,39 @@ export class Announcer {
   /** A release is given up: its errors are over, though nothing has become well. */
   quarantined(event: Extract<DeployEvent, { kind: "quarantined" }>, telling: Telling): void {
     this.tell(event, telling);
-    this.deps.troubles.set("deploy", onSettled(this.deps.troubles.get("deploy")));
+    this.settled("deploy");
+  }
+
+  /** Its errors are over because nobody wants any more what failed; nothing has become well. */
+  settled(trouble: Trouble): void {
+    const { troubles } = this.deps;
+    troubles.set(trouble, onSettled(troubles.get(trouble)));
   }
 
   /** A deploy whose agent died before it could tell. */
-  catchUp(record: DeployRecord, hasPort: boolean): void {
+  catchUp(record: DeployRecord, hasPort: boolean, thread: string | null = null): void {
     const { id, command, tag, fromTag, durationMs, result, error } = record;
     if (result === "failed" || this.deps.outbox.hasTold(id)) return;
     if (result === "rolled-back") {
       const reason = error ?? "it failed";
-      this.tell({ kind: "rolled-back", tag, fromTag: fromTag ?? "", reason }, { deploy: id });
+      this.tell({ kind: "rolled-back", tag, fromTag: fromTag ?? "", reason }, { deploy: id, thread });
       return;
     }
     const how = (
       { assets: "placed", container: "rolled", server: fromTag === null ? "started" : "restarted" } as const
     )[command];
-    this.tell({ kind: "deployed", tag, fromTag, durationMs, how, hasPort }, { deploy: id });
+    this.tell({ kind: "deployed", tag, fromTag, durationMs, how, hasPort }, { deploy: id, thread });
   }
 
   /** A hook's record, and its failure's by the name of the phase. */
-  hook(hook: "before" | "after", result: HookResult, telling: Telling): void {
-    const { log } = this.deps;
+  hook(hook: "before" | "after", printed: HookResult, telling: Telling): void {
+    const { log, mask } = this.deps;
+    const result = {
+      ...printed,
+      command: mask(printed.command),
+      stdout: mask(printed.stdout),
+      stderr: mask(printed.stderr),
+    };
     const attributes = {
       command: result.command,
       stdout: result.stdout,
@@ -102,7 +125,12 @@ export class Announcer {
       const failed = hook === "before" ? records.beforeHookFailed : records.afterHookFailed;
       log.error(failed, { error: describeFailure(result), exit_code: result.exitCode ?? -1 });
     }
-    this.tell({ kind: "hook", hook, result }, telling);
+    const event: DeployEvent = { kind: "hook", hook, result };
+    if (telling.keep === undefined) this.tell(event, telling);
+    else {
+      log.debug("Notification held back", { message: textOf(event) });
+      telling.keep(event);
+    }
   }
 
   #send(event: DeployEvent, { thread = null, deploy = null }: Telling): void {

@@ -1,7 +1,7 @@
 import type { Delivery } from "../activate/delivery.ts";
 import { records } from "../events.ts";
 import type { Log } from "../log.ts";
-import type { Registry } from "../registry/registry.ts";
+import type { Registry, SharedOrigin } from "../registry/registry.ts";
 import type { DeployableRelease, Release } from "../release/release.ts";
 import type { TagOrder } from "../release/version.ts";
 import { evaluate, type Timing } from "../schedule/evaluate.ts";
@@ -10,7 +10,7 @@ import { type Call, withDeadline } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
 import { type Decision, decide } from "./decide.ts";
 import type { LiveSettings } from "./live.ts";
-import { between, readyFrom, sighted } from "./sightings.ts";
+import { between, isKnownYoung, readyFrom, sighted } from "./sightings.ts";
 import type { State, StateFile } from "./state.ts";
 
 export interface CheckDeps {
@@ -30,7 +30,11 @@ export interface Finding {
   /** Which release the decision is about: the newest, or an older one that comes before it. */
   readonly about: Release | null;
   readonly decision: Decision;
+  /** The registry fails, and this is what the hosts of the fleet know of before; null: it does not. */
+  readonly stale: SharedOrigin | null;
 }
+
+type About = Pick<Finding, "about" | "decision">;
 
 const askDeadlineMs = 5 * 60_000;
 
@@ -41,18 +45,19 @@ export class Check {
   /** `look`: for somebody who wants to know; nothing is written. */
   async ask(mode: "tick" | "look", c: Call): Promise<Finding> {
     const { registry, state, clock, log } = this.deps;
-    const { release: newest, otherSlot } = await registry.latest(withDeadline(c, askDeadlineMs));
+    const { release: newest, otherSlot, shared } = await registry.latest(withDeadline(c, askDeadlineMs));
     if (otherSlot !== null && mode === "tick") log.debug(records.slotMismatch, { tag: otherSlot });
     const isNews = newest !== null && newest.tag !== state.state.current?.tag;
     const sightings = isNews ? sighted(state.state, newest, clock.now()) : null;
     if (sightings !== null && mode === "tick") state.learn({ sightings });
     const decision = this.#decide(newest);
     const other = newest === null ? null : await this.#instead(newest, decision, c);
-    return other === null ? { newest, about: newest, decision } : { newest, ...other };
+    const stale = shared?.isStale === true ? shared : null;
+    return { newest, stale, ...(other ?? { about: newest, decision }) };
   }
 
   /** A release that is to be deployed although it is not the newest; null: there is none. */
-  async #instead(newest: Release, decision: Decision, c: Call): Promise<Omit<Finding, "newest"> | null> {
+  async #instead(newest: Release, decision: Decision, c: Call): Promise<About | null> {
     if (decision.kind === "wait" && decision.reason === "min-age") {
       const older = await this.#oldEnough(newest, c);
       if (older !== null) return older;
@@ -65,9 +70,12 @@ export class Check {
   }
 
   /** Where releases come faster than they get old, the newest would keep all of them from being deployed. */
-  async #oldEnough(newest: Release, c: Call): Promise<Omit<Finding, "newest"> | null> {
-    const { state, order } = this.deps;
-    for (const tag of between(state.state, newest.tag, order)) {
+  async #oldEnough(newest: Release, c: Call): Promise<About | null> {
+    const { state, order, live, clock } = this.deps;
+    const { minAgeMs } = live.settings.rules;
+    const now = clock.now();
+    const sightings = state.state.sightings.filter((each) => !isKnownYoung(each, minAgeMs, now));
+    for (const tag of between({ ...state.state, sightings }, newest.tag, order)) {
       const about = await this.#find(tag, c);
       if (about === null) continue;
       const decision = this.#decide(about);

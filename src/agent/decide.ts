@@ -47,7 +47,7 @@ export function decide(release: Release | null, situation: Situation): Decision 
   if (release === null) return { kind: "skip", reason: "no-release" };
   const isCurrent = state.current !== null && isSame(release, state.current);
   if (isCurrent && intact) return { kind: "skip", reason: "current" };
-  if (!isCurrent && holds(state.hold, release, situation)) return { kind: "skip", reason: "held" };
+  if (!isCurrent && holds(state, release, situation)) return { kind: "skip", reason: "held" };
   const { artifact } = release;
   if (artifact === null) return withoutArtifact(release, now);
   const deployable = { ...release, artifact };

@@ -1,7 +1,9 @@
-import { closeSync, fsyncSync, openSync, readFileSync } from "node:fs";
+import { closeSync, constants, fsyncSync, openSync, readFileSync } from "node:fs";
 import { systemCode, toDewyError } from "../errors.ts";
 import type { DeployRecord } from "../release/release.ts";
 import { writeAll } from "../util/fs.ts";
+
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
 
 /** `.dewy/history.jsonl`: one line a deploy, oldest first, each fsynced. */
 export class History {
@@ -10,7 +12,7 @@ export class History {
   append(record: DeployRecord): void {
     try {
       const torn = this.#endsTorn();
-      const fd = openSync(this.path, "a", 0o644);
+      const fd = openSync(this.path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o644);
       try {
         writeAll(fd, Buffer.from(`${torn ? "\n" : ""}${JSON.stringify(record)}\n`));
         fsyncSync(fd);

@@ -1,6 +1,17 @@
-import { closeSync, fchmodSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  writeSync,
+} from "node:fs";
 import { DewyError, toDewyError } from "../errors.ts";
 import { tryLock } from "../util/libc.ts";
+
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
 
 /**
  * `.dewy/lock`: one agent a directory. The kernel's lock decides and ends with the process; the text only tells
@@ -9,7 +20,8 @@ import { tryLock } from "../util/libc.ts";
 export function acquireLock(path: string, holder: string): Disposable {
   let fd: number;
   try {
-    fd = openSync(path, "a+", 0o600);
+    // What is truncated and closed to others is the file of this name, and nothing that a link there leads to.
+    fd = openSync(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600);
   } catch (error) {
     throw toDewyError(error, `open ${path}`);
   }
@@ -52,12 +64,13 @@ export function lockHolder(path: string): string {
 export function isLocked(path: string): boolean {
   let fd: number;
   try {
-    fd = openSync(path, "r");
+    // Anybody may have made it: opening a pipe would wait for whoever writes to it.
+    fd = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   } catch {
     return false; // no agent has ever run here
   }
   try {
-    return !tryLock(fd);
+    return fstatSync(fd).isFile() && !tryLock(fd);
   } finally {
     closeSync(fd);
   }

@@ -48,9 +48,17 @@ const retreatSchema = v.object({
   release: v.string(),
   reason: v.string(),
   at: v.string(),
+  /** How many failed. */
   tries: v.number(),
+  /** States of older dewys don't have it: at once. */
+  nextTryAt: v.optional(v.string()),
 });
-const sightingSchema = v.object({ tag: v.string(), at: v.string() });
+const sightingSchema = v.object({
+  tag: v.string(),
+  at: v.string(),
+  /** By the registry; null: it does not say. States of older dewys don't have it. */
+  createdAt: v.optional(v.nullable(v.string())),
+});
 const attemptSchema = v.object({ id: v.string(), tag: v.string(), startedAt: v.string() });
 const recordSchema = v.object({
   id: v.string(),

@@ -1,17 +1,19 @@
 import { existsSync, rmSync } from "node:fs";
 import type { Delivery, DeliveryStatus } from "../activate/delivery.ts";
-import { type DewyError, toDewyError } from "../errors.ts";
+import { DewyError, toDewyError } from "../errors.ts";
 import { records } from "../events.ts";
 import { duration, type Log } from "../log.ts";
+import type { SharedOrigin } from "../registry/registry.ts";
 import { unreachable } from "../util/assert.ts";
 import type { Call } from "../util/async.ts";
-import type { Clock } from "../util/time.ts";
+import { type Clock, roughDuration } from "../util/time.ts";
 import type { Announcer } from "./announce.ts";
 import { isSoaking } from "./back/going-back.ts";
 import { expired } from "./back/hold.ts";
 import { restoreRecorded } from "./back/restore.ts";
 import type { Retreat } from "./back/retreat.ts";
 import type { Check, Finding } from "./check.ts";
+import type { SkipReason, Wait } from "./decide.ts";
 import { artifactMissing, publishedErrand } from "./deploy/errand.ts";
 import type { Reporter } from "./deploy/report.ts";
 import type { Outcome, Rollout } from "./deploy/rollout.ts";
@@ -74,13 +76,13 @@ export class Tick {
     const { decision, about } = finding;
     this.deps.notes.polled(true, finding.newest?.tag ?? null);
     this.#noteWaiting(finding);
-    announcer.well("check");
+    if (finding.stale === null) announcer.well("check");
+    else this.deps.notes.tellFailure(null, staleAnswer(finding.stale, this.deps.clock.now()));
     switch (decision.kind) {
       case "skip":
       case "wait":
         this.#skips.note(decision.reason, about);
-        // Between two tries of a release that fails nothing has become well.
-        if (decision.reason !== "backoff") announcer.well("deploy");
+        this.#endFailure(decision.reason, about?.tag ?? null);
         return { kind: "idle" };
       case "no-artifact":
         return this.#failed(decision.tag, artifactMissing(decision.tag));
@@ -91,10 +93,21 @@ export class Tick {
     }
   }
 
+  /** Where nothing is to be deployed, what failed before may be over: deployed meanwhile, or no longer wanted. */
+  #endFailure(reason: SkipReason | Wait["reason"], tag: string | null): void {
+    const { announcer, state } = this.deps;
+    // Between two tries of a release that fails, and where none can be had, nothing has become well.
+    if (reason === "backoff" || reason === "no-release" || reason === "grace") return;
+    const { failure } = state.state;
+    const isFailing = failure !== null && failure.tag === tag;
+    if (failure === null || (isFailing && reason === "current")) announcer.well("deploy");
+    else if (!isFailing) announcer.settled("deploy");
+  }
+
   #noteWaiting(finding: Finding): void {
     const { decision, about } = finding;
     const waits = decision.kind === "wait" || (decision.kind === "skip" && decision.reason !== "current");
-    const { text, until } = explain(decision, about, this.deps.state.state);
+    const { text, until } = explain(decision, about, this.deps.state.state, this.deps.clock.now());
     const tag = about?.tag ?? null;
     this.deps.notes.waiting =
       waits && tag !== null ? { tag, reason: text, until: until?.toISOString() ?? null } : null;
@@ -133,6 +146,13 @@ export class Tick {
       this.deps.log.warn("A check takes unusually long", { after: duration(stuckAfterMs) });
     void this.deps.clock.sleep(stuckAfterMs, signal).then(warn, () => undefined);
   }
+}
+
+/** What the fleet knows goes on being deployed: it is for people alone, and the shared cache has logged it. */
+function staleAnswer({ asOf, failure }: SharedOrigin, now: Date): DewyError {
+  const age = roughDuration(Math.max(0, now.getTime() - asOf.getTime()));
+  const why = failure === undefined ? "" : `: ${failure}`;
+  return new DewyError("network-unreachable", `the registry fails${why}; its answer of ${age} ago is used`);
 }
 
 /** With all its replicas, where it has some; what has no app is well, too. */

@@ -35,12 +35,21 @@ export interface CommonConfig {
   readonly cacheDir: string | null;
 }
 
+/** Of notifiers' URLs. */
+const examples = {
+  smtp: "smtp://host:587/ops@example.com",
+  smtps: "smtps://host:465/ops@example.com",
+  mail: "mail://host:587/ops@example.com",
+  "webhook+https": "webhook+https://host/path",
+  "webhook+http": "webhook+http://127.0.0.1:8080/path",
+};
+
 /** Keys are the names of flags and, in capitals, of environment variables. Defaults are in the table of flags. */
 export const commonEntries = {
   root: text((value) => resolve(value)),
   registry: text((value) => parseUrl(value, "ghr://owner/repo, file:///srv/releases or img://host/name")),
   cache: text((value) => parseUrl(value, "file, memory or s3://region/bucket/prefix", { bareWords: true })),
-  notifier: v.array(text((value) => parseUrl(value, "slack://channel", { secretPath: true }))),
+  notifier: v.array(text((value) => parseUrl(value, "slack://channel", { secretPath: true, examples }))),
   interval: text(durationFrom(1000)),
   keep: text(wholeFrom(1)),
   slot: v.optional(text(parseSlot)),

@@ -14,6 +14,8 @@ export interface ReplicatedConfig {
   readonly replicas: number;
   readonly health: {
     readonly path: string | null;
+    /** For `/bin/sh -c`. */
+    readonly command: string | null;
     readonly timeoutMs: number;
     readonly intervalMs: number;
     readonly threshold: number;
@@ -49,6 +51,7 @@ const entries = v.object(replicatedEntries);
 
 interface HealthInput {
   readonly "health-path"?: string | undefined;
+  readonly "health-cmd"?: string | undefined;
   readonly "health-timeout"?: number | undefined;
   readonly "health-interval"?: number | undefined;
   readonly "health-threshold"?: number | undefined;
@@ -69,6 +72,7 @@ export function toReplicated(
     replicas: given.replicas ?? Number(replicatedDefaults.replicas),
     health: {
       path: given["health-path"] ?? null,
+      command: given["health-cmd"] ?? null,
       timeoutMs: given["health-timeout"] ?? parseDuration(ofHealth("health-timeout")),
       intervalMs: given["health-interval"] ?? parseDuration(ofHealth("health-interval")),
       threshold: given["health-threshold"] ?? Number(ofHealth("health-threshold")),
@@ -102,7 +106,6 @@ const onlyBehindProxy = [
 
 const notBehindProxy: readonly (readonly [string, string])[] = [
   ["rehearse", "leave it out: behind the proxy no client reaches a process before it is healthy"],
-  ["health-cmd", "use --health-path, or leave it out: the app's ports must be served then"],
   [
     "health-passes",
     "leave it out: a process gets connections once it is healthy, and loses them when it is not",

@@ -1,6 +1,8 @@
+import { lstatSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import { isLocked } from "../agent/lock.ts";
 import { DewyError } from "../errors.ts";
-import { openPaths, processIds } from "../util/procfs.ts";
+import { openPaths, processIds, programOf } from "../util/procfs.ts";
 
 const lockSuffix = "/.dewy/lock";
 
@@ -16,10 +18,26 @@ export function findAgents(): string[] {
     });
   }
   const roots = pids
-    .flatMap(openPaths)
-    .filter((path) => path.endsWith(lockSuffix))
+    .flatMap((pid) => locksOf(pid))
     // Who only looks whether the lock is free has it open, too.
     .filter(isLocked)
     .map((path) => path.slice(0, -lockSuffix.length));
   return [...new Set(roots)].sort();
+}
+
+/** Anybody may hold a file of that name: it counts for a dewy, and in a directory of root's or the caller's own. */
+function locksOf(pid: number): string[] {
+  const locks = openPaths(pid).filter((path) => path.endsWith(lockSuffix));
+  return locks.length > 0 && isDewy(pid) ? locks : locks.filter(isTrusted);
+}
+
+/** One that was replaced by a newer is there no more, and runs. */
+function isDewy(pid: number): boolean {
+  const program = programOf(pid)?.replace(/ \(deleted\)$/, "");
+  return program !== undefined && (program === process.execPath || basename(program).startsWith("dewy"));
+}
+
+function isTrusted(lock: string): boolean {
+  const owner = lstatSync(dirname(lock), { throwIfNoEntry: false })?.uid;
+  return owner === 0 || owner === process.geteuid?.();
 }

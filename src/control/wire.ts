@@ -122,6 +122,11 @@ const answerSchemas: { readonly [K in keyof Answers]: v.GenericSchema<unknown, A
       v.object({ tag, fingerprint: text, count, lastError: text, at: instant, nextTryAt: instant }),
     ),
     lastError: v.nullable(v.object({ at: instant, message: text })),
+    // Agents of earlier versions don't tell.
+    notifiers: v.optional(
+      v.pipe(v.array(v.object({ name: text, waiting: count, problem: v.nullable(text) })), v.maxLength(1000)),
+      [],
+    ),
     app: v.variant("kind", [
       v.object({ kind: v.literal("idle") }),
       v.object({

@@ -38,9 +38,10 @@ const slack = async (): Promise<NotifierDriver> => {
 };
 
 const mail = async (): Promise<NotifierDriver> => {
-  const { mailParams, readMailUrl } = await import("../notify/mail/url.ts");
+  const { mailParams, mailUrl, readMailUrl } = await import("../notify/mail/url.ts");
   return {
-    read(url, env) {
+    read(given, env) {
+      const url = mailUrl(given);
       const [query, filter] = readQueries(url, mailParams, filterParams);
       const options = readMailUrl(url, query, env);
       return {

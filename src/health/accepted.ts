@@ -1,26 +1,7 @@
-import { readFile } from "node:fs/promises";
 import type { Address } from "../util/address.ts";
 import { tableAddresses } from "../util/socket-table.ts";
 
 const timeWait = "06";
-
-/**
- * The tables of TCP sockets in this process's network (proc(5)); null where there are none to read. On a busy host they
- * are megabytes and take the kernel a while.
- */
-export async function readTcpTables(): Promise<string | null> {
-  // A kernel without IPv6 has no table for it. A dual-stack listener's IPv4 callers are in that one only.
-  const [tcp, tcp6] = await Promise.all(["tcp", "tcp6"].map((name) => textOf(`/proc/self/net/${name}`)));
-  return tcp === null || tcp === undefined ? null : tcp + (tcp6 ?? "");
-}
-
-async function textOf(path: string): Promise<string | null> {
-  try {
-    return await readFile(path, "utf8");
-  } catch {
-    return null;
-  }
-}
 
 /**
  * The inode of the server's end of a connection from `caller` to `port`: 0 while nobody has accepted it; null: the

@@ -1,18 +1,8 @@
 import { messageOf } from "../errors.ts";
 import type { Call } from "../util/async.ts";
-import { spawnAs } from "../util/spawn-as.ts";
+import { killGroup, type ShellCommand, spawnShell } from "../util/shell.ts";
 import type { Clock } from "../util/time.ts";
-import type { User } from "../util/user.ts";
 import type { Probed } from "./policy.ts";
-
-export interface CommandCheck {
-  /** For `/bin/sh -c`. */
-  readonly command: string;
-  readonly root: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** Whom it runs as; null: as the agent. */
-  readonly user: User | null;
-}
 
 /**
  * Runs an operator's check in a process group of its own: exit code 0 passes. At the deadline, or when `c` aborts,
@@ -20,24 +10,16 @@ export interface CommandCheck {
  * agent's own goes; nothing of it gets into a message.
  */
 export async function checkCommand(
-  { command, root, env, user }: CommandCheck,
+  check: ShellCommand,
   limitMs: number,
   clock: Clock,
   c: Call,
 ): Promise<Probed> {
   c.signal.throwIfAborted();
   const asked = "the health command";
-  let child: Bun.Subprocess<"ignore", "ignore", "inherit">;
+  let child: ReturnType<typeof spawnShell>;
   try {
-    child = spawnAs(user, (ids) =>
-      Bun.spawn(["/bin/sh", "-c", command], {
-        cwd: root,
-        env: { ...env },
-        detached: true,
-        stdio: ["ignore", "ignore", "inherit"],
-        ...ids,
-      }),
-    );
+    child = spawnShell(check, ["ignore", "inherit"]);
   } catch (error) {
     return { ok: false, seen: `${asked} could not be started: ${messageOf(error)}` };
   }
@@ -56,12 +38,4 @@ export async function checkCommand(
   const how =
     child.signalCode === null ? `exited with code ${child.exitCode}` : `ended by ${child.signalCode}`;
   return { ok: false, seen: `${asked} ${how}` };
-}
-
-function killGroup(pid: number): void {
-  try {
-    process.kill(-pid, "SIGKILL");
-  } catch {
-    // ESRCH: nothing is left of it
-  }
 }

@@ -7,6 +7,9 @@ export function networkError(error: unknown, doing: string, host: string): DewyE
   if (code === "Malformed_HTTP_Response") {
     return new DewyError("bad-answer", `${doing}: ${host} does not speak HTTP`);
   }
+  if (/^(Zlib|Brotli|Zstd)/i.test(code)) {
+    return new DewyError("bad-answer", `${doing}: what ${host} answered can't be unpacked (${code})`);
+  }
   if (code === "EPROTO") {
     return new DewyError(
       "network-unreachable",

@@ -1,6 +1,6 @@
 import type { DeployEvent } from "../events.ts";
 import { unreachable } from "../util/assert.ts";
-import { formatDuration } from "../util/time.ts";
+import { roughDuration } from "../util/time.ts";
 import type { Notice } from "./notice.ts";
 import { oneLine, printed, tailOf } from "./plain.ts";
 
@@ -148,5 +148,5 @@ function outputsOf(
 }
 
 function took(ms: number): string {
-  return formatDuration(Math.round(ms));
+  return roughDuration(ms);
 }

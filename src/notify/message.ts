@@ -1,6 +1,6 @@
 import type { DeployEvent, ErrorRun, Trouble } from "../events.ts";
 import { unreachable } from "../util/assert.ts";
-import { formatDuration } from "../util/time.ts";
+import { roughDuration } from "../util/time.ts";
 
 /** An event in one plain line, worded as the compatibility sheet has it. */
 export function messageOf(event: DeployEvent): string {
@@ -43,7 +43,7 @@ function plainText(event: DeployEvent): string {
     case "rolled-back":
       return `Went back from ${event.fromTag} to ${event.tag}: ${event.reason}. ${event.fromTag} is not tried again until it changes or dewy retry is run`;
     case "crashed":
-      return `Server of ${event.tag ?? "unknown version"} died: ${event.reason}. Next start in ${formatDuration(Math.round(event.delayMs))}`;
+      return `Server of ${event.tag ?? "unknown version"} died: ${event.reason}. Next start in ${roughDuration(event.delayMs)}`;
     case "replica-lost":
       return replicaLost(event);
     case "recovered":
@@ -57,7 +57,7 @@ function plainText(event: DeployEvent): string {
 
 function replicaLost(event: Extract<DeployEvent, { kind: "replica-lost" }>): string {
   const { how, tag, container, unit = "container", reason, delayMs } = event;
-  const next = delayMs > 0 ? `in ${formatDuration(Math.round(delayMs))}` : "now";
+  const next = delayMs > 0 ? `in ${roughDuration(delayMs)}` : "now";
   if (how === "not-started") return `A ${unit} of ${tag} did not start: ${reason}. Next try ${next}`;
   const what = how === "died" ? "died" : "fails its checks";
   const subject = unit === "process" ? "Process" : "Container";
@@ -74,12 +74,12 @@ function completion(event: Deployed): string {
 
 function journey(event: Deployed): string {
   const from = event.fromTag === null ? "" : `${event.fromTag} → ${event.tag}, `;
-  return ` (${from}${formatDuration(Math.round(event.durationMs))})`;
+  return ` (${from}${roughDuration(event.durationMs)})`;
 }
 
 function hookLine(event: Extract<DeployEvent, { kind: "hook" }>): string {
   const { exitCode, timedOut, durationMs } = event.result;
-  const took = formatDuration(Math.round(durationMs));
+  const took = roughDuration(durationMs);
   if (exitCode === 0) return `The ${event.hook} deploy hook succeeded in ${took}`;
   const how = timedOut ? "timed out" : exitCode === null ? "was killed" : `failed with exit code ${exitCode}`;
   return `The ${event.hook} deploy hook ${how} after ${took}`;
@@ -108,5 +108,5 @@ function recovered(event: Extract<DeployEvent, { kind: "recovered" }>): string {
   const times = outages > 1 ? ` (it came and went ${outages} times)` : "";
   const held = heldBack === 0 ? "" : `, ${heldBack} of them held back`;
   const many = `${errors} ${errors === 1 ? "error" : "errors"}`;
-  return `Recovered: ${well[trouble]} after ${formatDuration(Math.round(durationMs))}${times}: ${many}${held}`;
+  return `Recovered: ${well[trouble]} after ${roughDuration(durationMs)}${times}: ${many}${held}`;
 }

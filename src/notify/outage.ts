@@ -39,6 +39,7 @@ const longestLimitMs = 65 * 60_000;
 export class Outage {
   #sinceMs: number | null = null;
   #obstacle: Obstacle | null = null;
+  #problem: string | null = null;
   /** Tries in a row that failed by the same obstacle. */
   #failures = 0;
   readonly #told = new Set<Obstacle>();
@@ -48,10 +49,16 @@ export class Outage {
     private readonly deps: OutageDeps,
   ) {}
 
+  /** Why the last try failed; null: it did not. */
+  get problem(): string | null {
+    return this.#problem;
+  }
+
   failed(obstacle: Obstacle, failure: DewyError): Pause {
     const { clock, log, random } = this.deps;
     this.#failures = obstacle === this.#obstacle ? this.#failures + 1 : 1;
     this.#obstacle = obstacle;
+    this.#problem = messageOf(failure);
     this.#sinceMs ??= clock.monotonicMs();
     if (!this.#told.has(obstacle)) {
       log.warn(warnings[obstacle], { notifier: this.name, error: messageOf(failure), hint: failure.hint });
@@ -72,6 +79,7 @@ export class Outage {
     log.info("Notifier works again", { notifier: this.name, waited, after });
     this.#sinceMs = null;
     this.#obstacle = null;
+    this.#problem = null;
     this.#failures = 0;
     this.#told.clear();
   }

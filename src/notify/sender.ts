@@ -25,6 +25,16 @@ export interface SenderDeps {
   readonly onStep: (step: SenderStep) => void;
 }
 
+/** How a notifier is. */
+export interface NotifierView {
+  /** `slack://channel`, without anything secret. */
+  readonly name: string;
+  /** So many notices wait for it. */
+  readonly waiting: number;
+  /** Why they can't be sent; null: nothing is in the way. */
+  readonly problem: string | null;
+}
+
 /** The points at which a notice is on its way, for tests that stop the agent there. */
 export type SenderStep = "sending" | "answered";
 
@@ -55,6 +65,16 @@ export class Sender implements AsyncDisposable {
   ) {
     this.#outage = new Outage(options.notifier.name, deps);
     this.#running = this.#run();
+  }
+
+  /** Looks at memory only. */
+  view(): NotifierView {
+    const { notifier, key } = this.options;
+    return {
+      name: notifier.name,
+      waiting: this.deps.outbox.waiting(key),
+      problem: this.#outage.problem,
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

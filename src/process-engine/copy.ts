@@ -1,4 +1,5 @@
 import { constants } from "node:os";
+import { DewyError } from "../errors.ts";
 import {
   describeExit,
   type Exit,
@@ -10,12 +11,11 @@ import type { Instance } from "../replicas/engine.ts";
 import type { Call } from "../util/async.ts";
 import { environment, processGroup } from "../util/procfs.ts";
 import type { Clock } from "../util/time.ts";
-import { loopbacksOf, replicaVariable } from "./listening.ts";
+import { holderOf, loopbacksOf, replicaVariable, type Sockets } from "./listening.ts";
 import type { RecordedProcess } from "./record.ts";
 
 /** A process that was started. */
 export interface Run extends ProcessTarget {
-  readonly startTicks: number;
   readonly startedAt: Date;
   readonly exited: Promise<Exit>;
 }
@@ -64,7 +64,18 @@ export class Copy {
     return processGroup(pid).some((member) => environment(member).get(replicaVariable) === this.identity.id);
   }
 
-  toInstance(): Instance {
+  /** Somebody took one of its ports before it could: that is no fault of the release, and another port will do. */
+  checkPorts(sockets: Sockets): void {
+    const { id, ports } = this.identity;
+    const pid = this.run?.pid ?? 0;
+    const taken = ports.find(({ hostPort }) => holderOf(hostPort, { id, pid }, sockets) === "others");
+    if (taken === undefined) return;
+    throw new DewyError("engine-failed", `port ${taken.hostPort}: address already in use`, {
+      hint: "see who listens there: ss -ltnp",
+    });
+  }
+
+  toInstance(sockets: Sockets): Instance {
     const { id, name, release, labels, ports, createdAt } = this.identity;
     const state = this.#state;
     const run = state.kind === "created" ? null : state.run;
@@ -85,7 +96,7 @@ export class Copy {
       restartCount: 0,
       labels,
       ports: ports.flatMap(({ appPort, hostPort }) => {
-        const hosts = state.kind === "running" ? loopbacksOf(hostPort) : ["127.0.0.1"];
+        const hosts = state.kind === "running" ? loopbacksOf(hostPort, sockets) : ["127.0.0.1"];
         return hosts.map((hostIp) => ({ appPort, hostIp, hostPort }));
       }),
       addresses: [],

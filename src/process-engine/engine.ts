@@ -1,4 +1,5 @@
 import { DewyError, messageOf } from "../errors.ts";
+import type { Probed } from "../health/policy.ts";
 import type { Log } from "../log.ts";
 import { type AppEnvironment, appEnvironment } from "../process/environment.ts";
 import { watchProcess } from "../process/process.ts";
@@ -12,10 +13,12 @@ import type {
 } from "../replicas/engine.ts";
 import type { Call } from "../util/async.ts";
 import { processAgeMs } from "../util/procfs.ts";
+import { SocketTables } from "../util/socket-tables.ts";
 import type { Clock } from "../util/time.ts";
 import { Copy, type Run } from "./copy.ts";
 import { type FoundProcess, findProcesses } from "./found.ts";
-import { asListening, holderOf, replicaVariable } from "./listening.ts";
+import { checkCopy } from "./health-command.ts";
+import { asListening, holderOf, loopbacksOf, replicaVariable, type Sockets } from "./listening.ts";
 import { PrivatePorts } from "./private-ports.ts";
 import type { ProcessRecord } from "./record.ts";
 import { processWords } from "./words.ts";
@@ -24,6 +27,8 @@ export interface ProcessEngineOptions extends AppEnvironment {
   readonly app: string;
   /** No process may have them: the proxy's. */
   readonly avoidPorts: readonly number[];
+  /** What a copy must pass beside its ports, for `/bin/sh -c`; null: nothing. */
+  readonly healthCommand: string | null;
 }
 
 export interface ProcessEngineDeps {
@@ -60,12 +65,14 @@ export class ProcessEngine implements ReplicaEngine {
   readonly #specs = new Map<string, ProcessSpec>();
   readonly #watchers = new Set<Watcher>();
   readonly #ports: PrivatePorts;
+  readonly #tables: SocketTables;
 
   private constructor(
     private readonly options: ProcessEngineOptions,
     private readonly deps: ProcessEngineDeps,
   ) {
     this.#ports = new PrivatePorts(new Set(options.avoidPorts));
+    this.#tables = new SocketTables(deps.clock);
   }
 
   /** Knows what the last agent of this directory left running; starts and stops nothing. */
@@ -76,16 +83,13 @@ export class ProcessEngine implements ReplicaEngine {
   }
 
   /** Answers the id. */
-  create(spec: ProcessSpec): string {
+  async create(spec: ProcessSpec): Promise<string> {
     const id = crypto.randomUUID().replaceAll("-", "");
     const taken = new Set(
       [...this.#copies.values()].flatMap(({ identity }) => identity.ports.map(({ hostPort }) => hostPort)),
     );
-    const ports = spec.ports.map(({ appPort }) => {
-      const hostPort = this.#ports.take(taken);
-      taken.add(hostPort);
-      return { appPort, hostPort };
-    });
+    const ports: { appPort: number; hostPort: number }[] = [];
+    for (const { appPort } of spec.ports) ports.push({ appPort, hostPort: await this.#ports.take(taken) });
     const { name, release, labels } = spec;
     const createdAt = this.deps.clock.now().toISOString();
     this.#copies.set(id, new Copy({ id, name, release, labels: { ...labels }, ports, createdAt }));
@@ -113,15 +117,17 @@ export class ProcessEngine implements ReplicaEngine {
   }
 
   async inspect(id: string): Promise<Instance | null> {
+    const sockets = await this.#sockets();
     const copy = this.#copies.get(id);
     if (copy === undefined) return null;
-    this.#checkPorts(copy);
-    return copy.toInstance();
+    copy.checkPorts(sockets);
+    return copy.toInstance(sockets);
   }
 
   async list(labels: Readonly<Record<string, string>>): Promise<readonly Instance[]> {
+    const sockets = await this.#sockets();
     const all = [...this.#copies.values()].filter(({ identity }) => bears(identity.labels, labels));
-    return all.map((copy) => copy.toInstance());
+    return all.map((copy) => copy.toInstance(sockets));
   }
 
   async stop(id: string, graceMs: number, c: Call): Promise<void> {
@@ -158,8 +164,25 @@ export class ProcessEngine implements ReplicaEngine {
     await promise.finally(() => this.#watchers.delete(watcher));
   }
 
-  listening({ id, pid }: Instance, { hostPort }: PublishedPort): EngineListening {
-    return pid === null ? "not-its-own" : asListening(holderOf(hostPort, { id, pid }));
+  async listening({ id, pid }: Instance, { hostPort, hostIp }: PublishedPort): Promise<EngineListening> {
+    const sockets = await this.#sockets();
+    if (pid === null) return "not-its-own";
+    const listening = asListening(holderOf(hostPort, { id, pid }, sockets));
+    // It began to listen after it was looked at, on the other family: the next look leads there.
+    const isElsewhere = listening === "its-own" && !loopbacksOf(hostPort, sockets).includes(hostIp);
+    return isElsewhere ? "not-its-own" : listening;
+  }
+
+  async check({ id }: Instance, limitMs: number, c: Call): Promise<Probed | null> {
+    const { healthCommand: command } = this.options;
+    const copy = this.#copies.get(id);
+    const how = { environment: this.options, clock: this.deps.clock };
+    return command === null || copy === undefined ? null : await checkCopy(copy, command, how, limitMs, c);
+  }
+
+  /** Nobody need look where nothing runs. */
+  async #sockets(): Promise<Sockets> {
+    return [...this.#copies.values()].some(({ run }) => run !== null) ? await this.#tables.listening() : [];
   }
 
   #variables({ identity }: Copy, spec: ProcessSpec): Record<string, string> {
@@ -176,7 +199,8 @@ export class ProcessEngine implements ReplicaEngine {
     this.#copies.set(identity.id, copy);
     const startedAt = new Date(clock.now().getTime() - processAgeMs(startTicks));
     const exited = watchProcess(pid, startTicks, clock);
-    this.#watch(copy, { pid, startTicks, leadsGroup: true, startedAt, exited });
+    const { root } = this.options;
+    this.#watch(copy, { pid, startTicks, leadsGroup: true, root, startedAt, exited });
   }
 
   #watch(copy: Copy, run: Run): void {
@@ -185,17 +209,6 @@ export class ProcessEngine implements ReplicaEngine {
       copy.ended(exit);
       this.#note();
       this.#tell(copy.identity.id, "die");
-    });
-  }
-
-  /** Somebody took one of its ports before it could: that is no fault of the release, and another port will do. */
-  #checkPorts({ identity: { id, ports }, run }: Copy): void {
-    const isTaken = ({ hostPort }: { hostPort: number }) =>
-      holderOf(hostPort, { id, pid: run?.pid ?? 0 }) === "others";
-    const taken = ports.find(isTaken);
-    if (taken === undefined) return;
-    throw new DewyError("engine-failed", `port ${taken.hostPort}: address already in use`, {
-      hint: "see who listens there: ss -ltnp",
     });
   }
 

@@ -1,7 +1,9 @@
 import { rootVariable } from "../process/environment.ts";
+import { mayBeApp } from "../process/owner.ts";
 import { processIsAlive } from "../process/process.ts";
 import { labelsOfApp } from "../replicas/labels.ts";
 import { environment, processIds, processStat } from "../util/procfs.ts";
+import type { User } from "../util/user.ts";
 import { replicaVariable } from "./listening.ts";
 import type { RecordedProcess } from "./record.ts";
 
@@ -17,10 +19,10 @@ export interface FoundProcess {
  * record is lost, by the marks in the environment. What no record describes bears the labels of no deployment.
  */
 export function findProcesses(
-  { app, root }: { readonly app: string; readonly root: string },
+  { app, root, user }: { readonly app: string; readonly root: string; readonly user: User | null },
   record: readonly RecordedProcess[],
 ): readonly FoundProcess[] {
-  const marked = markedProcesses(root);
+  const marked = markedProcesses(root, user);
   const recorded = record.flatMap(({ pid, startTicks, ...identity }): FoundProcess[] => {
     if (pid !== null && startTicks !== null && processIsAlive(pid, startTicks)) {
       return [{ identity, pid, startTicks }];
@@ -39,14 +41,17 @@ function nameless(id: string, app: string, root: string): FoundProcess["identity
 }
 
 /** By their copy's id. Of a copy's groups the one that began first is the app. */
-function markedProcesses(root: string): Map<string, Pick<FoundProcess, "pid" | "startTicks">> {
+function markedProcesses(
+  root: string,
+  user: User | null,
+): Map<string, Pick<FoundProcess, "pid" | "startTicks">> {
   const found = new Map<string, Pick<FoundProcess, "pid" | "startTicks">>();
   for (const pid of processIds()) {
     const stat = processStat(pid);
     if (stat?.pgrp !== pid || stat.state === "Z" || pid === process.pid) continue;
     const env = environment(pid);
     const id = env.get(replicaVariable);
-    if (env.get(rootVariable) !== root || id === undefined) continue;
+    if (env.get(rootVariable) !== root || id === undefined || !mayBeApp(pid, user)) continue;
     const { startTicks } = stat;
     if ((found.get(id)?.startTicks ?? Number.POSITIVE_INFINITY) <= startTicks) continue;
     found.set(id, { pid, startTicks });

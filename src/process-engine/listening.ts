@@ -1,11 +1,9 @@
 import type { EngineListening } from "../replicas/engine.ts";
 import { environment, holdersOf, processGroup, processIds } from "../util/procfs.ts";
-import {
-  type ListeningSocket,
-  listeningSockets,
-  tableAddress,
-  tableAddresses,
-} from "../util/socket-table.ts";
+import { type ListeningSocket, tableAddress, tableAddresses } from "../util/socket-table.ts";
+
+/** What listens on this host; null: there is no /proc. */
+export type Sockets = readonly ListeningSocket[] | null;
 
 /** Names a process's copy in its environment, and in that of all it starts. */
 export const replicaVariable = "DEWY_REPLICA";
@@ -14,8 +12,12 @@ export const replicaVariable = "DEWY_REPLICA";
 export type PortHolder = "own" | "others" | "nobody" | "unknown";
 
 /** Who listens on a port of this host: the copy `id`, whose group `pid` leads, or whoever. */
-export function holderOf(port: number, copy: { readonly id: string; readonly pid: number }): PortHolder {
-  const sockets = socketsAt(port);
+export function holderOf(
+  port: number,
+  copy: { readonly id: string; readonly pid: number },
+  all: Sockets,
+): PortHolder {
+  const sockets = socketsAt(port, all);
   if (sockets === null) return "unknown";
   if (sockets.length === 0) return "nobody";
   const inodes = sockets.map(({ inode }) => inode);
@@ -36,8 +38,8 @@ export function asListening(holder: PortHolder): EngineListening {
 }
 
 /** Where an app that listens on a port is reached: some take `localhost` for ::1 alone, some hear IPv6 only. */
-export function loopbacksOf(port: number): readonly string[] {
-  const heard = new Set((socketsAt(port) ?? []).map(({ address }) => address));
+export function loopbacksOf(port: number, all: Sockets): readonly string[] {
+  const heard = new Set((socketsAt(port, all) ?? []).map(({ address }) => address));
   const four = fourAddresses.some((address) => heard.has(address));
   const six = [tableAddress("::"), tableAddress("::1")].some((address) => heard.has(address));
   if (heard.has(tableAddress("::")) || (four && six)) return ["127.0.0.1", "::1"];
@@ -46,12 +48,8 @@ export function loopbacksOf(port: number): readonly string[] {
 
 const fourAddresses = ["0.0.0.0", "127.0.0.1"].flatMap(tableAddresses);
 
-/** Those that this host's own loopback leads to; null: there is no /proc. */
-function socketsAt(port: number): ListeningSocket[] | null {
+/** Those that this host's own loopback leads to. */
+function socketsAt(port: number, all: Sockets): Sockets {
   const reached = [...fourAddresses, tableAddress("::"), tableAddress("::1")];
-  try {
-    return listeningSockets().filter((socket) => socket.port === port && reached.includes(socket.address));
-  } catch {
-    return null;
-  }
+  return all?.filter((socket) => socket.port === port && reached.includes(socket.address)) ?? null;
 }

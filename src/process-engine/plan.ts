@@ -1,3 +1,4 @@
+import { inRelease, releaseVariable } from "../process/in-release.ts";
 import type { Deployment } from "../replicas/deployment.ts";
 import { containerName, writeLabels } from "../replicas/labels.ts";
 import type { User } from "../util/user.ts";
@@ -36,7 +37,7 @@ export function planProcesses(
     release,
     command: plan.command.map((word) => inRelease(word, root, release)),
     labels: writeLabels({ app, version, deployedAt, replica, root, options, digest: null }),
-    env: { DEWY_RELEASE_DIR: `${root}/releases/${release}` },
+    env: { [releaseVariable]: `${root}/releases/${release}` },
     ports: plan.ports.map(({ port, variable }) => ({ appPort: port, variable })),
   });
   return {
@@ -49,20 +50,6 @@ export function planProcesses(
     nameOf,
     create: async (replica) => engine.create(specOf(replica)),
   };
-}
-
-/**
- * A path under `current` as one under the release itself: `current` may lead to another release by the time that a
- * process is started again. `--config=./current/x` counts as well; what a shell is given as a script does not.
- */
-export function inRelease(word: string, root: string, release: string): string {
-  const [, option = "", path = ""] = /^(-[^=/]*=)?(.*)$/s.exec(word) ?? [];
-  for (const base of ["./", "", `${root}/`]) {
-    const link = `${base}current`;
-    const isLink = path.startsWith(`${link}/`) || (path === link && base !== "");
-    if (isLink) return `${option}${base}releases/${release}${path.slice(link.length)}`;
-  }
-  return word;
 }
 
 /** 12 hexadecimal digits of what decides how a release is run. */

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { DewyError } from "../errors.ts";
+import { readTcpTables } from "../util/socket-table.ts";
 
 interface Range {
   readonly first: number;
@@ -38,13 +39,13 @@ export class PrivatePorts {
   }
 
   /** One that is free now, and is none of `taken`. Fails with `engine-failed` when there is none. */
-  take(taken: ReadonlySet<number>): number {
-    const bound = boundPorts();
+  async take(taken: ReadonlySet<number>): Promise<number> {
+    const tables = (await readTcpTables()) ?? "";
     const size = sizeOf(this.#ranges);
     for (let tries = 0; tries < size; tries++) {
       const port = portAt(this.#ranges, this.#next);
       this.#next = (this.#next + 1) % size;
-      if (!this.avoid.has(port) && !taken.has(port) && !bound.has(port) && canListen(port)) return port;
+      if (!this.avoid.has(port) && !taken.has(port) && !isBound(port, tables) && canListen(port)) return port;
     }
     throw new DewyError("engine-failed", "no port is free for the app", {
       hint: "see what listens on this host: ss -ltnp",
@@ -73,11 +74,12 @@ function ephemeralRange(): Range {
   return first > 0 && last >= first ? { first, last } : usual;
 }
 
-/** Of every socket of whatever state: an app that does not set SO_REUSEADDR is kept out by an ended connection, too. */
-function boundPorts(): ReadonlySet<number> {
-  const rows = [read("/proc/net/tcp"), read("/proc/net/tcp6")].flatMap((table) => table.split("\n"));
-  const ports = rows.map((row) => /^\s*\d+: [0-9A-F]+:([0-9A-F]{4}) /.exec(row)?.[1]);
-  return new Set(ports.flatMap((port) => (port === undefined ? [] : [Number.parseInt(port, 16)])));
+/**
+ * By a socket of whatever state: an app that does not set SO_REUSEADDR is kept out by an ended connection, too. One to
+ * that port of another host counts as well: there are others.
+ */
+function isBound(port: number, tables: string): boolean {
+  return tables.includes(`:${port.toString(16).toUpperCase().padStart(4, "0")} `);
 }
 
 function read(path: string): string {

@@ -1,7 +1,5 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
-import { toDewyError } from "../errors.ts";
 import { type User, userEnvironment } from "../util/user.ts";
+import { readEnvDir } from "./env-dir.ts";
 
 /** Marks a process as a child of the agent in this directory, for an agent that finds it later. */
 export const rootVariable = "DEWY_ROOT";
@@ -43,32 +41,10 @@ export function appEnvironment(
     ...env,
     ...(user === null ? {} : userEnvironment(user)),
     ...Object.fromEntries(protocolVariables.map((name) => [name, undefined])),
-    ...(envDir === null ? {} : readEnvDir(envDir)),
+    ...(envDir === null ? {} : readEnvDir(envDir, user)),
     ...own,
     [rootVariable]: root,
   };
   const defined = Object.entries(merged).filter((pair): pair is [string, string] => pair[1] !== undefined);
   return Object.fromEntries(defined);
-}
-
-/**
- * ENVDIR, read before each start (daemontools' envdir(8)): each file is a variable, its first line the value with
- * trailing blanks removed and NULs turned to newlines; an empty file unsets it.
- */
-export function readEnvDir(directory: string): Record<string, string | undefined> {
-  try {
-    const names = readdirSync(directory).filter((name) => !name.startsWith(".") && !name.includes("="));
-    const files = names.filter((name) => statSync(join(directory, name)).isFile());
-    return Object.fromEntries(
-      files.map((name) => [name, variableFrom(readFileSync(join(directory, name), "utf8"))]),
-    );
-  } catch (error) {
-    throw toDewyError(error, `read ENVDIR ${directory}`);
-  }
-}
-
-function variableFrom(content: string): string | undefined {
-  if (content === "") return undefined;
-  const line = content.split("\n", 1)[0] ?? "";
-  return line.replace(/[ \t]+$/, "").replaceAll("\0", "\n");
 }

@@ -26,7 +26,6 @@ export interface SpawnHow {
 }
 
 export interface SpawnedProcess extends ProcessTarget {
-  readonly startTicks: number;
   readonly exited: Promise<Exit>;
 }
 
@@ -53,6 +52,7 @@ export function spawnApp(app: AppProcess, { argv, fds = [] }: SpawnHow): Spawned
     return {
       pid: child.pid,
       leadsGroup: true,
+      root,
       startTicks: processStat(child.pid)?.startTicks ?? 0,
       exited: child.exited.then(() => ({
         code: child.exitCode,

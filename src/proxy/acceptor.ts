@@ -32,24 +32,22 @@ export class Acceptor {
     private readonly socket: SocketHandler<End>,
     /** Owned; a successor can be given a copy. */
     readonly fd: number,
-    listener: Listener,
+    listener: Listener | null,
   ) {
     this.#listener = listener;
   }
 
   /** `port-in-use` names the port and, where it can be told, who has it. */
   static open(listen: ProxyListen, socket: SocketHandler<End>): Acceptor {
-    const listener = bound(listen, socket);
-    const fd = duplicate(descriptorOf(listener) ?? -1);
-    if (fd === null) {
-      listener.stop();
-      throw new DewyError("internal", `listen on port ${listen.port}: no descriptor is left`);
-    }
+    const { fd, listener } =
+      listen.fd === undefined ? made(listen, socket) : { fd: listen.fd, listener: null };
     listenSocket(fd, backlog);
     // Accepted sockets inherit both: a peer that vanished without a word is found out.
     setSocketOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     setSocketOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepAliveSeconds);
-    return new Acceptor(listen, socket, fd, listener);
+    const acceptor = new Acceptor(listen, socket, fd, listener);
+    if (!acceptor.resume()) throw noDescriptor(listen);
+    return acceptor;
   }
 
   /** Takes effect at once, even in the middle of a batch of new connections; the rest waits in the backlog. */
@@ -82,6 +80,21 @@ export class Acceptor {
 /** Given an `fd`, which the types leave out as well as `ipv6Only`, Bun looks at neither address nor port. */
 function optionsFor(hostname: string, port: number, socket: SocketHandler<End>): TCPSocketListenOptions<End> {
   return { hostname, port, socket, allowHalfOpen: true };
+}
+
+function made(
+  listen: ProxyListen,
+  socket: SocketHandler<End>,
+): { readonly fd: number; readonly listener: Listener } {
+  const listener = bound(listen, socket);
+  const fd = duplicate(descriptorOf(listener) ?? -1);
+  if (fd !== null) return { fd, listener };
+  listener.stop();
+  throw noDescriptor(listen);
+}
+
+function noDescriptor({ port }: ProxyListen): DewyError {
+  return new DewyError("internal", `listen on port ${port}: no descriptor is left`);
 }
 
 function bound(listen: ProxyListen, socket: SocketHandler<End>): Listener {

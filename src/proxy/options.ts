@@ -6,6 +6,8 @@ export interface ProxyListen {
   /** A literal address; null: all, of IPv4 and IPv6. */
   readonly host: string | null;
   readonly port: number;
+  /** A socket that listens there already, the proxy's from now on; left out: one is made. */
+  readonly fd?: number;
 }
 
 export type ProxyProtocol = "v1" | "v2";

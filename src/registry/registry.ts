@@ -16,6 +16,8 @@ export interface SharedOrigin {
   readonly asOf: Date;
   /** The last try at the registry failed since: whoever hears this has not heard from the registry. */
   readonly isStale: boolean;
+  /** Why that try failed. */
+  readonly failure?: string;
   /** The registry is asked once in this time, for all hosts. */
   readonly windowMs: number;
 }

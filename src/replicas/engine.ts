@@ -1,4 +1,5 @@
 import type { Listening } from "../health/listening.ts";
+import type { Probed } from "../health/policy.ts";
 import type { Call } from "../util/async.ts";
 import type { ReplicaWords } from "./words.ts";
 
@@ -27,7 +28,9 @@ export interface ReplicaEngine {
     c: Call,
   ): Promise<void>;
   /** Whether a running copy listens on one of its ports; never fails. */
-  listening(instance: Instance, port: PublishedPort): EngineListening;
+  listening(instance: Instance, port: PublishedPort): Promise<EngineListening>;
+  /** What an operator wants to have asked of a running copy beside its ports; null, or left out: nothing. */
+  check?(instance: Instance, limitMs: number, c: Call): Promise<Probed | null>;
 }
 
 /** Beyond doubt, so that nobody need be asked: the copy itself listens there, or it does not, whoever may answer. */

@@ -17,7 +17,7 @@ export interface ProbeTarget {
   readonly addresses: ReplicaAddresses;
   readonly ports: readonly PortMapping[];
   readonly usesHealthcheck: boolean;
-  readonly engine: Pick<ReplicaEngine, "listening" | "words">;
+  readonly engine: Pick<ReplicaEngine, "listening" | "check" | "words">;
 }
 
 /** What there is to look at of a replica, of which the engine says `instance`. */
@@ -42,7 +42,7 @@ export async function probe(
     const { health } = target.instance;
     return { ok: false, seen: `the HEALTHCHECK says ${health}`, pending: health === "starting" };
   }
-  const checks = target.ports.map((mapping, index) => {
+  const checks = target.ports.map(async (mapping, index): Promise<Probed> => {
     const [address] = target.addresses.get(mapping.proxyPort) ?? [];
     if (address === undefined) {
       return {
@@ -50,19 +50,23 @@ export async function probe(
         seen: `the engine publishes nothing for the ${noun}'s port ${mapping.appPort}`,
       };
     }
-    const listening = target.engine.listening(target.instance, published(target.instance, mapping, address));
+    const port = published(target.instance, mapping, address);
+    const listening = await target.engine.listening(target.instance, port);
     if (listening === "not-its-own") {
       return { ok: false, seen: `${addressText(address)}: the ${noun} does not listen there` };
     }
     if (index === 0 && policy.path !== null) {
-      return checkHttp(address, { path: policy.path, greeting: policy.greeting }, limitMs, c);
+      return await checkHttp(address, { path: policy.path, greeting: policy.greeting }, limitMs, c);
     }
     if (listening === "its-own") return { ok: true, seen: `${addressText(address)}: served` };
-    return checkServed(address, { listening, greeting: policy.greeting }, limitMs, c);
+    return await checkServed(address, { listening, greeting: policy.greeting }, limitMs, c);
   });
   try {
     const results = await Promise.all(checks);
-    return results.find(({ ok }) => !ok) ?? results[0] ?? { ok: true, seen: "it runs" };
+    const failed = results.find(({ ok }) => !ok);
+    if (failed !== undefined) return failed;
+    const asked = (await target.engine.check?.(target.instance, limitMs, c)) ?? null;
+    return asked?.ok === false ? asked : (results[0] ?? asked ?? { ok: true, seen: "it runs" });
   } catch (error) {
     c.signal.throwIfAborted();
     return { ok: false, seen: messageOf(error) };

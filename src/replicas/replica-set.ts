@@ -58,18 +58,18 @@ export class ReplicaSet implements AsyncDisposable {
 
   /**
    * The rolling update to another deployment. Resolves once it is committed: the old replicas drain and go in the
-   * background (`settled`), and the next update waits for them, as a host is sized for two sets, not three. Fails with
-   * `start-failed` or `health-failed` for the image's own faults, else as the engine or the steps do; the old
-   * replicas then serve as before.
+   * background (`settled`), and the next update waits for them, as a host is sized for two sets, not three; one that
+   * goes back does not. Fails with `start-failed` or `health-failed` for the image's own faults, else as the engine or
+   * the steps do; the old replicas then serve as before.
    */
   async update(next: Deployment, steps: UpdateSteps, c: Call): Promise<"started" | "restarted"> {
-    await this.#parts.retirement.done(c);
+    if (steps.returning !== true) await this.#parts.retirement.done(c);
     return await this.#change(c, async (bounded) => {
       const commit = async () => {
         await steps.commit();
         this.#deployment = next;
       };
-      return await this.#roll(next, { switched: () => steps.switched(), commit }, bounded);
+      return await this.#roll(next, { ...steps, switched: () => steps.switched(), commit }, bounded);
     });
   }
 
@@ -155,9 +155,9 @@ export class ReplicaSet implements AsyncDisposable {
   }
 
   async #roll(next: Deployment, steps: UpdateSteps, c: Call): Promise<"started" | "restarted"> {
-    const { log } = this.deps;
+    const { log, clock } = this.deps;
     const { replicas, minUptimeMs = 0 } = this.options;
-    const old = await rollingUpdate(next, steps, { ...this.#parts, replicas, minUptimeMs, log }, c);
+    const old = await rollingUpdate(next, steps, { ...this.#parts, replicas, minUptimeMs, clock, log }, c);
     this.#parts.upkeep.forgive();
     this.#parts.tally.forgive();
     return old.length === 0 ? "started" : "restarted";

@@ -1,6 +1,7 @@
 import { DewyError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Call } from "../util/async.ts";
+import type { Clock } from "../util/time.ts";
 import type { Deployment } from "./deployment.ts";
 import type { EngineLink } from "./engine-link.ts";
 import type { Members } from "./members.ts";
@@ -12,6 +13,8 @@ import type { ReplicaWords } from "./words.ts";
 
 /** What an update lets the deploy do at its two turning points. */
 export interface UpdateSteps {
+  /** What runs is bad, and `next` was good before: nothing is waited for that can be done without. */
+  readonly returning?: boolean;
   /** Only the new replicas get connections: the after hook's moment. */
   switched(): Promise<void>;
   /** What is recorded becomes the new deployment. */
@@ -26,12 +29,13 @@ interface UpdateDeps {
   readonly members: Members;
   readonly starter: Starter;
   readonly retirement: Retirement;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
 /**
  * From one deployment to the next: all new replicas come into the rotation before the first old one leaves it, and
- * until `commit` the old ones are only taken out. A failure before that leaves everything as it was. Resolves with
+ * until `commit` the old ones are only taken out; going back, the first new one suffices. A failure before that leaves everything as it was. Resolves with
  * what ran before; the old replicas then drain and go in the background.
  */
 export async function rollingUpdate(
@@ -47,7 +51,8 @@ export async function rollingUpdate(
   log.info(records.rollingStarted, { replicas });
   log.info(records.found, { count: old.length });
   try {
-    await startAll(next, fresh, deps, c);
+    const start = steps.returning === true ? startTogether : startAll;
+    await start(next, { old, fresh }, deps, c);
     for (const replica of old) setPhase(replica, "standby", members);
     await steps.switched();
     requireWell(fresh, deps.engine.words, c);
@@ -61,7 +66,13 @@ export async function rollingUpdate(
   return old;
 }
 
-async function startAll(next: Deployment, fresh: Replica[], deps: UpdateDeps, c: Call): Promise<void> {
+interface Generations {
+  readonly old: readonly Replica[];
+  /** Those that have become healthy so far. */
+  readonly fresh: Replica[];
+}
+
+async function startAll(next: Deployment, { fresh }: Generations, deps: UpdateDeps, c: Call): Promise<void> {
   const { members, starter, log, replicas, minUptimeMs, engine } = deps;
   const { noun, records } = engine.words;
   for (const [index, number] of freeNumbers(replicas, numbersOf(members.all, next)).entries()) {
@@ -76,6 +87,33 @@ async function startAll(next: Deployment, fresh: Replica[], deps: UpdateDeps, c:
     log.info(records.inRotation, { [noun]: replica.name, backend_count: members.inRotation });
   }
   requireWell(fresh, deps.engine.words, c);
+}
+
+/**
+ * All at once, and new connections leave the bad ones for the first that is healthy. One is enough to go on with: those
+ * that are missing are made up for later.
+ */
+async function startTogether(
+  next: Deployment,
+  { old, fresh }: Generations,
+  deps: UpdateDeps,
+  c: Call,
+): Promise<void> {
+  const { members, starter, log, replicas, minUptimeMs, engine, clock } = deps;
+  const { noun, records } = engine.words;
+  const starts = freeNumbers(replicas, numbersOf(members.all, next)).map(async (number, index) => {
+    const place = { ordinal: index + 1, total: replicas, minUptimeMs: 0 };
+    const replica = await starter.start(next, number, place, c);
+    fresh.push(replica);
+    setPhase(replica, "serving", members);
+    for (const bad of old) setPhase(bad, "standby", members);
+    log.info(records.inRotation, { [noun]: replica.name, backend_count: members.inRotation });
+  });
+  const results = await Promise.allSettled(starts);
+  c.signal.throwIfAborted();
+  const failure = results.find((result) => result.status === "rejected");
+  if (fresh.length === 0 && failure !== undefined) throw failure.reason;
+  await clock.sleep(minUptimeMs, c.signal);
 }
 
 /** An engine that goes down takes old and new with it: that is no fault of the release. */

@@ -1,4 +1,4 @@
-import { DewyError, messageOf } from "../errors.ts";
+import { type Blame, DewyError, toDewyError } from "../errors.ts";
 import { duration, type Log } from "../log.ts";
 import type { Call } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
@@ -27,6 +27,8 @@ export interface ReplicaLoss {
   readonly name: string | null;
   readonly reason: string;
   readonly delayMs: number;
+  /** Whose fault it is; left out: the release's. */
+  readonly blame?: Blame;
 }
 
 export interface UpkeepOptions {
@@ -155,10 +157,15 @@ export class Upkeep {
   #mourn(replica: Replica, kind: ReplicaLoss["kind"], reason: string): void {
     if (this.#mourned.has(replica)) return;
     this.#mourned.add(replica);
-    this.#note(kind, replica.deployment, replica.name, reason);
+    this.#note(kind, replica.deployment, replica.name, { reason, blame: "release" });
   }
 
-  #note(kind: ReplicaLoss["kind"], deployment: Deployment, name: string | null, reason: string): void {
+  #note(
+    kind: ReplicaLoss["kind"],
+    deployment: Deployment,
+    name: string | null,
+    { reason, blame }: { readonly reason: string; readonly blame: Blame },
+  ): void {
     const { clock, engine, log, onReplicaLost } = this.deps;
     const nowMs = clock.monotonicMs();
     const { history, delayMs } = nextLoss(this.#history, nowMs, replicaBackOff);
@@ -168,7 +175,7 @@ export class Upkeep {
     const message = kind === "not-started" ? "Replica not started" : "Replica lost";
     log.warn(message, { [engine.words.noun]: name, error: reason, retry_after: duration(delayMs) });
     const { version, image } = deployment;
-    onReplicaLost({ kind, version, image: image.reference, name, reason, delayMs });
+    onReplicaLost({ kind, version, image: image.reference, name, reason, delayMs, blame });
   }
 
   /** All at once: there are too few already. */
@@ -188,6 +195,8 @@ export class Upkeep {
     c.signal.throwIfAborted();
     const failure = results.find((result) => result.status === "rejected")?.reason;
     this.#lacksImage = failure instanceof DewyError && failure.code === "not-found";
-    if (failure !== undefined) this.#note("not-started", deployment, null, messageOf(failure));
+    if (failure === undefined) return;
+    const { message: reason, blame } = toDewyError(failure, "start a replica");
+    this.#note("not-started", deployment, null, { reason, blame });
   }
 }

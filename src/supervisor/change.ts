@@ -7,7 +7,7 @@ export interface Change {
   readonly kind: "deploy" | "restart" | "return";
   /** The release directory's name. */
   readonly release: string;
-  /** Puts the release in place; runs before the new generation starts. */
+  /** Puts the release in place; runs once it has passed its rehearsal, and before the new generation starts. */
   prepare(): Promise<void>;
   /** Makes the change last; runs once the new generation has proved itself, before the old one goes. */
   commit(): Promise<void>;

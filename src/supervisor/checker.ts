@@ -7,6 +7,7 @@ import { checkedVariable } from "../process/environment.ts";
 import type { Call } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
 import type { User } from "../util/user.ts";
+import { whileHeld } from "./hold-still.ts";
 import { askOwn, type OwnProbe } from "./probe-own.ts";
 
 export interface HealthOptions {
@@ -42,6 +43,8 @@ export interface Manner {
   readonly proof: boolean;
   /** How many connections to try at once for it. */
   readonly width: number;
+  /** Whether the others are to be held still meanwhile. */
+  readonly hold?: boolean;
   readonly limitMs: number;
 }
 
@@ -108,7 +111,8 @@ export class Checker {
     return asked(probed.ok && http?.kind === "asked" ? http.probed : probed);
   }
 
-  async #http(subject: Subject, { proof, width, limitMs }: Manner, c: Call): Promise<OwnProbe | null> {
+  async #http(subject: Subject, manner: Manner, c: Call): Promise<OwnProbe | null> {
+    const { proof, width, hold = false, limitMs } = manner;
     const { path } = this.options.health;
     const { endpoint, pid } = subject;
     if (path === null || endpoint === null) return null;
@@ -118,7 +122,8 @@ export class Checker {
     }
     // The kernel does not say whose a unix socket's client is.
     if ("unix" in endpoint) return { kind: "untold" };
-    return await askOwn({ address: endpoint, path, pid, others }, width, limitMs, this.clock, c);
+    const ask = () => askOwn({ address: endpoint, path, pid, others }, width, limitMs, this.clock, c);
+    return hold ? await whileHeld(others, this.clock, ask) : await ask();
   }
 }
 

@@ -16,6 +16,10 @@ const minCheckMs = 200;
 /** Between two tries to have a connection taken by the right generation: an idle old one is often the faster. */
 const proofPausesMs = { first: 20, last: 250 } as const;
 const maxWidth = 8;
+/** An idle old one is always the faster where the new one is cold: after so many misses in a row it is held still. */
+const missesBeforeHold = 4;
+/** One that takes none although nobody else could is deaf: the others are left alone from then on. */
+const maxVainHolds = 4;
 /** So often in a row it must not be told who took a connection, for it never to be. */
 const untoldTries = 3;
 
@@ -33,6 +37,8 @@ interface Course {
   width: number;
   /** Tries in a row in which it got no connection. */
   misses: number;
+  /** Tries in which nobody else could take one, and it did not either. */
+  vainHolds: number;
   /** Whether another generation ever took a connection that was meant for this one. */
   otherTook: boolean;
   /** The last failure of the generation itself; null: it was never asked. */
@@ -66,6 +72,7 @@ export class Gate {
       untold: 0,
       width: 1,
       misses: 0,
+      vainHolds: 0,
       otherTook: false,
       seen: null,
     };
@@ -73,7 +80,9 @@ export class Gate {
       const leftMs = deadlineMs - clock.monotonicMs();
       if (leftMs <= (course.attempts > 0 ? minCheckMs : 0)) throw this.#failed(course, subject);
       const limitMs = Math.ceil(Math.min(maxCheckMs, leftMs));
-      const result = await checker.check(subject, { proof, width: course.width, limitMs }, c);
+      const hold = isHolding(course);
+      const result = await checker.check(subject, { proof, width: course.width, hold, limitMs }, c);
+      if (hold && result.kind !== "asked") course.vainHolds += 1;
       note(result, course);
       if (course.passes >= passes) return this.#passed(result, subject, sinceMs);
       if (course.untold >= untoldTries) {
@@ -96,7 +105,7 @@ export class Gate {
       if (leftMs <= intervalMs) {
         const seen = probed?.seen ?? null;
         throw this.#failed(
-          { attempts, seen, passes: 0, untold: 0, width: 1, misses: 0, otherTook: false },
+          { attempts, seen, passes: 0, untold: 0, width: 1, misses: 0, vainHolds: 0, otherTook: false },
           subject,
         );
       }
@@ -144,6 +153,10 @@ function proofPauseOf({ misses }: Course): number {
   return Math.min(proofPausesMs.last, proofPausesMs.first * Math.max(1, misses / 10));
 }
 
+function isHolding({ otherTook, misses, vainHolds }: Course): boolean {
+  return otherTook && misses >= missesBeforeHold && vainHolds < maxVainHolds;
+}
+
 function note(result: OwnProbe, course: Course): void {
   course.untold = result.kind === "untold" ? course.untold + 1 : 0;
   course.misses = result.kind === "asked" ? 0 : course.misses + 1;
@@ -154,15 +167,24 @@ function note(result: OwnProbe, course: Course): void {
   if (result.kind !== "asked") return;
   course.attempts += 1;
   course.passes = result.probed.ok ? course.passes + 1 : 0;
-  if (!result.probed.ok || course.seen === null) course.seen = result.probed.seen;
+  if (!result.probed.ok) course.seen = result.probed.seen;
 }
 
-function failureOf({ seen, otherTook }: Course, timeoutMs: number): DewyError {
+function failureOf({ seen, otherTook, attempts }: Course, timeoutMs: number): DewyError {
   const within = `within ${formatDuration(timeoutMs)}`;
   if (seen !== null) {
     return new DewyError("health-failed", `the new version did not get healthy ${within}: ${seen}`, {
       hint: "see the app's own output; one that needs longer gets it by --health-timeout",
     });
+  }
+  if (attempts > 0) {
+    return new DewyError(
+      "health-failed",
+      `the new version took too few connections to prove itself ${within}`,
+      {
+        hint: "it answers well, but the old one is always the faster; give it longer by --health-timeout",
+      },
+    );
   }
   const who = otherTook ? "only the old one answered" : "nor did another one";
   return new DewyError("health-failed", `the new version never took a connection ${within}; ${who}`, {

@@ -4,7 +4,6 @@ import type { Exit, ProcessTarget } from "../process/process.ts";
 export interface Generation extends ProcessTarget {
   /** Counts up from 1 for as long as one agent or its successors own the listeners. */
   readonly number: number;
-  readonly startTicks: number;
   /** The release directory's name; null when it was found running and can't be told. */
   readonly release: string | null;
   /** On the clock's monotonic scale. */

@@ -1,6 +1,6 @@
 import { messageOf } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { stopProcess, watchProcess } from "../process/process.ts";
+import { groupMembers, type ProcessIdentity, stopProcess, watchProcess } from "../process/process.ts";
 import type { Call } from "../util/async.ts";
 import { processAgeMs } from "../util/procfs.ts";
 import type { Clock } from "../util/time.ts";
@@ -32,6 +32,7 @@ export class Generations {
   readonly #rehearsing = new Set<Generation>();
   readonly #draining = new Map<Generation, Promise<void>>();
   readonly #stopping = new WeakMap<Generation, Promise<void>>();
+  readonly #left = new WeakMap<Generation, readonly ProcessIdentity[]>();
   readonly #closing = new AbortController();
   #lastNumber: number;
 
@@ -44,11 +45,8 @@ export class Generations {
   ) {
     for (const orphan of orphans) {
       const exited = watchProcess(orphan.pid, orphan.startTicks, deps.clock);
-      this.#alive.add({
-        ...orphan,
-        startedMs: deps.clock.monotonicMs() - processAgeMs(orphan.startTicks),
-        exited,
-      });
+      const startedMs = deps.clock.monotonicMs() - processAgeMs(orphan.startTicks);
+      this.#alive.add(this.#followed({ ...orphan, startedMs, exited }));
     }
     this.#lastNumber = Math.max(0, ...orphans.map((orphan) => orphan.number));
   }
@@ -84,7 +82,7 @@ export class Generations {
     this.#note({ generations: [{ number, pid: null, startTicks: null, release }] });
     try {
       const generation = launch(this.options, this.listeners, { number, release }, this.deps.clock);
-      this.#alive.add(generation);
+      this.#alive.add(this.#followed(generation));
       return generation;
     } finally {
       this.#note();
@@ -102,7 +100,7 @@ export class Generations {
         { number, release, isRehearsal: true },
         this.deps.clock,
       );
-      this.#rehearsing.add(rehearsed);
+      this.#rehearsing.add(this.#followed(rehearsed));
       return rehearsed;
     } finally {
       this.#note();
@@ -120,7 +118,9 @@ export class Generations {
   }
 
   async #end(generation: Generation): Promise<void> {
-    const { killed } = await stopProcess(generation, this.options.stopTimeoutMs, this.deps.clock, never);
+    const left = this.#left.get(generation) ?? [];
+    const { stopTimeoutMs } = this.options;
+    const { killed } = await stopProcess({ ...generation, left }, stopTimeoutMs, this.deps.clock, never);
     if (killed) {
       this.deps.log.warn("Server killed: it did not stop in time", {
         pid: generation.pid,
@@ -144,8 +144,17 @@ export class Generations {
   }
 
   async #drain(generation: Generation): Promise<void> {
-    await this.deps.clock.sleep(this.options.killOldDelayMs, this.#closing.signal).catch(() => undefined);
+    const over = new AbortController();
+    void generation.exited.then(() => over.abort());
+    const signal = AbortSignal.any([this.#closing.signal, over.signal]);
+    await this.deps.clock.sleep(this.options.killOldDelayMs, signal).catch(() => undefined);
     await this.stop(generation);
+  }
+
+  /** Whom it leaves behind must be known at its end: later its number may lead others. */
+  #followed(generation: Generation): Generation {
+    void generation.exited.then(() => this.#left.set(generation, groupMembers(generation.pid)));
+    return generation;
   }
 
   /** Stops all and gives the ports back. */

@@ -1,4 +1,6 @@
+import { join } from "node:path";
 import { type AppEnvironment, appEnvironment, rehearsalVariable } from "../process/environment.ts";
+import { inRelease, releaseVariable } from "../process/in-release.ts";
 import { spawnApp } from "../process/spawn.ts";
 import type { Clock } from "../util/time.ts";
 import { withListenPid } from "./command.ts";
@@ -32,12 +34,16 @@ export function launch(
   clock: Clock,
 ): Generation {
   const specs = listeners.map((listener) => listener.spec);
+  const { root } = options;
   const env = appEnvironment(options, {
     ...listenEnvironment(specs, run.number),
+    [releaseVariable]: join(root, "releases", run.release),
     ...(isRehearsal === true ? { [rehearsalVariable]: "1" } : {}),
   });
+  // `current` leads to another release while one is rehearsed.
+  const ownWord = (word: string) => (isRehearsal === true ? inRelease(word, root, run.release) : word);
   const started = spawnApp(
-    { ...options, env },
+    { ...options, command: options.command.map(ownWord), env },
     {
       argv: (program, args) => withListenPid(program, args, env),
       fds: listeners.map((listener) => listener.fd),

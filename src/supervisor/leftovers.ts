@@ -2,22 +2,43 @@ import type { Log } from "../log.ts";
 import { stopProcess } from "../process/process.ts";
 import type { Call } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
-import { recordedOrphans, spawnedOrphans } from "./orphan.ts";
+import type { ListenSpec } from "./listen-spec.ts";
+import { type AppPlace, type Orphan, recordedOrphans, spawnedOrphans, takeListener } from "./orphan.ts";
 import type { RecordFile } from "./record.ts";
+import { stopStrays } from "./stray.ts";
 
-/** Stops what an agent of this directory that handed its sockets down has left running: it holds the ports. */
-export async function stopLeftovers(
-  { root, stopTimeoutMs }: { readonly root: string; readonly stopTimeoutMs: number },
+export interface Leftovers {
+  /**
+   * For each port a descriptor of the app's own listener, which whoever gets it closes: it goes on listening though the
+   * app ends. null: the app has none there, or this user may not take it.
+   */
+  readonly listeners: readonly (number | null)[];
+  /** The app has ended. */
+  readonly ended: Promise<void>;
+}
+
+/** Stops what an agent of this directory that handed its sockets down has left running. Its ports are kept open. */
+export function stopLeftovers(
+  options: AppPlace & { readonly listen: readonly ListenSpec[]; readonly stopTimeoutMs: number },
   { record, clock, log }: { readonly record: RecordFile; readonly clock: Clock; readonly log: Log },
   c: Call,
-): Promise<void> {
+): Leftovers {
+  const { listen, stopTimeoutMs } = options;
   const known = record.read();
-  const orphans = known === null ? spawnedOrphans(root) : recordedOrphans(known, root);
+  const orphans = known === null ? spawnedOrphans(options) : recordedOrphans(known, options);
+  const take = (spec: ListenSpec, orphan: Orphan) => takeListener(spec, orphan, known)?.fd ?? null;
+  const listeners = listen.map((spec) =>
+    orphans.reduce<number | null>((found, orphan) => found ?? take(spec, orphan), null),
+  );
   for (const { pid } of orphans) {
     log.warn("Stopping the app left by an agent without --proxy: it holds the ports", {
       pid,
       hint: "connections wait for the new processes as soon as the proxy listens",
     });
   }
-  await Promise.all(orphans.map((orphan) => stopProcess(orphan, stopTimeoutMs, clock, c)));
+  const ends = Promise.all([
+    stopStrays(options, known, clock, c),
+    ...orphans.map((orphan) => stopProcess(orphan, stopTimeoutMs, clock, c)),
+  ]);
+  return { listeners, ended: ends.then(() => undefined) };
 }

@@ -1,6 +1,7 @@
 import { closeSync, readlinkSync } from "node:fs";
 import { join, sep } from "node:path";
 import { generationVariable, portVariable, rehearsalVariable, rootVariable } from "../process/environment.ts";
+import { mayBeApp } from "../process/owner.ts";
 import { type ProcessTarget, processIsAlive } from "../process/process.ts";
 import { pidfdGetfd, pidfdOpen } from "../util/libc.ts";
 import {
@@ -12,34 +13,42 @@ import {
   processStat,
   workingDirectory,
 } from "../util/procfs.ts";
+import type { User } from "../util/user.ts";
 import { type ListenSpec, listenName } from "./listen-spec.ts";
 import { Listener } from "./listener.ts";
 import { inodesAt, listeningInodes } from "./listening.ts";
 import type { RecordedGeneration, SupervisorRecord } from "./record.ts";
 
+/** Whose runs are looked for. */
+export interface AppPlace {
+  readonly root: string;
+  /** Whom the app runs as; null: as the agent. */
+  readonly user: User | null;
+}
+
 /** A run of the app whose agent is gone. */
 export interface Orphan extends ProcessTarget {
   readonly number: number;
-  readonly startTicks: number;
   readonly release: string | null;
 }
 
 /** The recorded generations that still live, oldest first. */
-export function recordedOrphans(record: SupervisorRecord, root: string): Orphan[] {
+export function recordedOrphans(record: SupervisorRecord, place: AppPlace): Orphan[] {
   return record.generations.flatMap((generation) => {
-    const found = generation.pid === null ? findSpawned(generation, root) : generation;
+    const found = generation.pid === null ? findSpawned(generation, place) : generation;
     if (found.pid === null || found.startTicks === null) return [];
     if (!processIsAlive(found.pid, found.startTicks)) return [];
-    return [{ ...generation, pid: found.pid, startTicks: found.startTicks, leadsGroup: true }];
+    const { pid, startTicks } = found;
+    return [{ ...generation, pid, startTicks, leadsGroup: true, root: place.root }];
   });
 }
 
 /** The agent died between spawn and the note of the pid: the child carries its marks in its environment. */
 function findSpawned(
   generation: RecordedGeneration,
-  root: string,
+  place: AppPlace,
 ): Pick<RecordedGeneration, "pid" | "startTicks"> {
-  const found = spawnedOrphans(root).find(({ number }) => number === generation.number);
+  const found = spawnedOrphans(place).find(({ number }) => number === generation.number);
   return found ?? { pid: null, startTicks: null };
 }
 
@@ -47,19 +56,19 @@ function findSpawned(
  * The apps that an agent of this directory left, by the marks in their environment, oldest generation first. What
  * an app put in a group of its own inherits them: of each generation the first process is the app.
  */
-export function spawnedOrphans(root: string): Orphan[] {
+export function spawnedOrphans({ root, user }: AppPlace): Orphan[] {
   const found = new Map<number, Orphan>();
   for (const pid of processIds()) {
     const stat = processStat(pid);
     if (stat?.pgrp !== pid || stat.state === "Z" || pid === process.pid) continue;
     const env = environment(pid);
     const number = Number(env.get(generationVariable));
-    if (env.get(rootVariable) !== root || !Number.isInteger(number)) continue;
+    if (env.get(rootVariable) !== root || !Number.isInteger(number) || !mayBeApp(pid, user)) continue;
     // It has no listener of the app's, and the number of the generation that was to come.
     if (env.has(rehearsalVariable)) continue;
     const { startTicks } = stat;
     if ((found.get(number)?.startTicks ?? Number.POSITIVE_INFINITY) <= startTicks) continue;
-    found.set(number, { number, pid, startTicks, release: releaseOf(pid, root), leadsGroup: true });
+    found.set(number, { number, pid, startTicks, release: releaseOf(pid, root), leadsGroup: true, root });
   }
   return [...found.values()].toSorted((a, b) => a.number - b.number);
 }
@@ -68,16 +77,17 @@ export function spawnedOrphans(root: string): Orphan[] {
  * An app that another supervisor of the same protocol started from this directory and left running when it
  * ended. All holders of the port must be such apps: with its supervisor alive the port is simply in use.
  */
-export function foreignOrphan(listen: readonly ListenSpec[], root: string): Orphan | null {
+export function foreignOrphan(listen: readonly ListenSpec[], { root, user }: AppPlace): Orphan | null {
   const inodes = listen.flatMap((spec) => listeningInodes(spec));
   const holders = holdersOf(inodes, processIds());
-  if (holders.length === 0 || !holders.every((pid) => startedFrom(pid, root))) return null;
+  const isApp = (pid: number) => startedFrom(pid, root) && mayBeApp(pid, user);
+  if (holders.length === 0 || !holders.every(isApp)) return null;
   const top = holders.find((pid) => !holders.includes(processStat(pid)?.ppid ?? 0));
   const stat = top === undefined ? null : processStat(top);
   if (stat === null) return null;
   const number = Number(environment(stat.pid).get(generationVariable) ?? 1);
   const { pid, startTicks } = stat;
-  return { number, pid, startTicks, release: releaseOf(pid, root), leadsGroup: stat.pgrp === pid };
+  return { number, pid, startTicks, release: releaseOf(pid, root), leadsGroup: stat.pgrp === pid, root };
 }
 
 function startedFrom(pid: number, root: string): boolean {

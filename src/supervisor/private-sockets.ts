@@ -1,8 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DewyError } from "../errors.ts";
 import type { Endpoint } from "../health/dial.ts";
+import type { User } from "../util/user.ts";
+import { actsFor } from "../util/weak-spot.ts";
 import { askedAt } from "./endpoint.ts";
 import type { Inherited } from "./launch.ts";
 import type { ListenSpec } from "./listen-spec.ts";
@@ -23,14 +25,25 @@ export class PrivateSockets implements Disposable {
     private readonly opened: DisposableStack,
   ) {}
 
-  /** Unix sockets lie in a new directory under `directory`, which is made, or elsewhere if its path is too long. */
-  static async open(listen: readonly ListenSpec[], directory: string): Promise<PrivateSockets> {
+  /**
+   * Unix sockets lie in a new directory under `tmpDir`, which is made, or elsewhere if its path is too long. The app's
+   * user gets to them: a health command runs as him.
+   */
+  static async open(
+    listen: readonly ListenSpec[],
+    { tmpDir, user }: { readonly tmpDir: string; readonly user: User | null },
+  ): Promise<PrivateSockets> {
     using opened = new DisposableStack();
-    const place = listen.some(({ kind }) => kind === "unix") ? temporaryPlace(directory, opened) : directory;
+    const place = listen.some(({ kind }) => kind === "unix") ? temporaryPlace(tmpDir, opened) : tmpDir;
+    if (place !== tmpDir) {
+      openTo(user, tmpDir, 0o711);
+      openTo(user, place, 0o710);
+    }
     const listeners: Listener[] = [];
     for (const [index, spec] of listen.entries()) {
       const listener = spec.kind === "unix" ? await unixListener(place, index) : await tcpListener();
       opened.defer(() => listener.close());
+      if (spec.kind === "unix") openTo(user, join(place, `${index}`), 0o660);
       listeners.push(listener);
     }
     const inherited = listeners.map(({ fd }, index) => ({
@@ -47,6 +60,13 @@ export class PrivateSockets implements Disposable {
 
 function unixListener(place: string, index: number): Promise<Listener> {
   return openListener({ kind: "unix", path: join(place, `${index}`) });
+}
+
+/** By his group: what lies in the directory stays the agent's to name and to remove. */
+function openTo(user: User | null, path: string, mode: number): void {
+  if (!actsFor(user)) return;
+  chownSync(path, 0, user.gid);
+  chmodSync(path, mode);
 }
 
 function temporaryPlace(directory: string, opened: DisposableStack): string {

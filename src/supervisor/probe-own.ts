@@ -1,9 +1,10 @@
-import { acceptedInode, readTcpTables } from "../health/accepted.ts";
+import { acceptedInode } from "../health/accepted.ts";
 import type { Unused } from "../health/dial.ts";
 import { checkHttp } from "../health/http.ts";
 import type { Probed } from "../health/policy.ts";
 import type { Address } from "../util/address.ts";
 import type { Call } from "../util/async.ts";
+import { readTcpTables } from "../util/socket-table.ts";
 import type { Clock } from "../util/time.ts";
 import { ownerOf } from "./accept-owner.ts";
 

@@ -1,7 +1,5 @@
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import * as v from "valibot";
-import { partialPath } from "../util/partial.ts";
-import { bootId } from "../util/procfs.ts";
+import { readBootRecord, writeBootRecord } from "../process/boot-record.ts";
 
 const generationSchema = v.object({
   number: v.number(),
@@ -27,27 +25,17 @@ export type RecordedGeneration = v.InferOutput<typeof generationSchema>;
 
 /**
  * `.dewy/supervisor.json`: which processes and listeners are this agent's, so that its successor finds them after
- * a kill -9. Not fsynced: after a power cut the processes are gone as well, and the boot id says so.
+ * a kill -9.
  */
 export class RecordFile {
   constructor(readonly path: string) {}
 
   /** null: none, not readable, or of another boot. */
   read(): SupervisorRecord | null {
-    try {
-      const record = v.parse(recordSchema, JSON.parse(readFileSync(this.path, "utf8")));
-      return record.bootId === bootId() ? record : null;
-    } catch {
-      return null; // no record means nothing to take over: what holds the ports is still found by them
-    }
+    return readBootRecord(this.path, (value) => v.parse(recordSchema, value));
   }
 
   write(record: Omit<v.InferInput<typeof recordSchema>, "version" | "bootId">): void {
-    const partial = partialPath(this.path);
-    writeFileSync(partial, JSON.stringify({ version: 1, bootId: bootId(), ...record }), {
-      mode: 0o600,
-      flag: "wx",
-    });
-    renameSync(partial, this.path);
+    writeBootRecord(this.path, record);
   }
 }

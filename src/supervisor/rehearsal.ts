@@ -3,6 +3,7 @@ import { duration, type Log } from "../log.ts";
 import { describeExit } from "../process/process.ts";
 import type { Call } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
+import type { User } from "../util/user.ts";
 import type { Subject } from "./checker.ts";
 import type { Generation } from "./generation.ts";
 import type { Generations } from "./generations.ts";
@@ -13,7 +14,8 @@ import type { Prover } from "./prove.ts";
 interface RehearsalDeps {
   readonly generations: Generations;
   readonly prover: Prover;
-  readonly environment: Subject["environment"];
+  /** What its health command finds. */
+  readonly environment: (release: string) => ReturnType<Subject["environment"]>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -21,7 +23,11 @@ interface RehearsalDeps {
 /** Has a release prove itself where no client reaches it, before it gets the real sockets. */
 export class Rehearsal {
   constructor(
-    private readonly options: { readonly listen: readonly ListenSpec[]; readonly tmpDir: string },
+    private readonly options: {
+      readonly listen: readonly ListenSpec[];
+      readonly tmpDir: string;
+      readonly user: User | null;
+    },
     private readonly deps: RehearsalDeps,
   ) {}
 
@@ -30,11 +36,12 @@ export class Rehearsal {
    * and with `internal` when what serves meanwhile ends: it is to be started again at once.
    */
   async run(release: string, serving: Generation | null, c: Call): Promise<void> {
-    const { generations, prover, environment, clock, log } = this.deps;
+    const { generations, prover, clock, log } = this.deps;
+    const environment = () => this.deps.environment(release);
     const sinceMs = clock.monotonicMs();
     const over = new AbortController();
     if (serving !== null) endWith(serving, over);
-    using sockets = await PrivateSockets.open(this.options.listen, this.options.tmpDir);
+    using sockets = await PrivateSockets.open(this.options.listen, this.options);
     const rehearsed = generations.startPrivately(release, sockets.inherited);
     log.info("Rehearsal started", { release, pid: rehearsed.pid });
     const { endpoint } = sockets;

@@ -8,6 +8,8 @@ import type { Checker, HealthOptions, Subject } from "./checker.ts";
 import { type Gate, maxCheckMs, type Verdict } from "./gate.ts";
 import type { OwnProbe } from "./probe-own.ts";
 
+const othersPauseMs = 20;
+
 /** A release that runs and is not well. */
 export interface Sickness {
   readonly release: string;
@@ -19,6 +21,8 @@ export interface Sickness {
 interface SoakDeps {
   readonly checker: Checker;
   readonly gate: Gate;
+  /** Within this time of a switch the old generation is gone, unless it hangs in the kernel. */
+  readonly goneMs: number;
   readonly clock: Clock;
   readonly log: Log;
   /** Whether the release that runs is on probation now. */
@@ -44,9 +48,13 @@ export class SoakWatch {
     }
   }
 
-  /** No other generation takes connections any more: what was left open before the switch is made up for. */
+  /** What was left open before the switch is made up for, once no other generation can answer in its place. */
   async #afterSwitch(subject: Subject, release: string, c: Call): Promise<void> {
-    const { gate, clock, onSick } = this.deps;
+    const { gate, clock, goneMs, onSick } = this.deps;
+    const deadlineMs = clock.monotonicMs() + goneMs;
+    while (subject.others().length > 0 && clock.monotonicMs() < deadlineMs) {
+      await clock.sleep(othersPauseMs, c.signal);
+    }
     try {
       await gate.pass(subject, { sinceMs: clock.monotonicMs(), proof: false }, c);
     } catch (error) {
@@ -79,7 +87,8 @@ export class SoakWatch {
   async #check(subject: Subject, c: Call): Promise<OwnProbe> {
     const limitMs = Math.min(maxCheckMs, this.options.timeoutMs);
     const result = await this.deps.checker.check(subject, { proof: true, width: 1, limitMs }, c);
-    if (result.kind !== "untold") return result;
+    // While an old one drains it might be who answers.
+    if (result.kind !== "untold" || subject.others().length > 0) return result;
     return await this.deps.checker.check(subject, { proof: false, width: 1, limitMs }, c);
   }
 }

@@ -1,4 +1,4 @@
-import { messageOf, toDewyError } from "../errors.ts";
+import { type Blame, messageOf, toDewyError } from "../errors.ts";
 import { describeExit } from "../process/process.ts";
 import { unreachable } from "../util/assert.ts";
 import { type Call, Mutex } from "../util/async.ts";
@@ -21,6 +21,8 @@ export interface Crash {
   readonly release: string;
   readonly reason: string;
   readonly delayMs: number;
+  /** Whose fault it is; left out: the release's. */
+  readonly blame?: Blame;
 }
 
 export type SupervisorState =
@@ -122,13 +124,14 @@ export class Supervisor implements AsyncDisposable {
 
   async #replace(change: Change, c: Call): Promise<"started" | "restarted"> {
     c.signal.throwIfAborted();
+    // What finds its files through `current` gets none of a release that has not passed.
+    await this.vetting.rehearse(change, this.#serving, c);
     let before = this.#state;
     if (before.kind === "running") await this.vetting.settle(before.current, change, c);
     let next: Generation | null = null;
     let verdict: Verdict;
     try {
       await change.prepare();
-      await this.vetting.rehearse(change, this.#serving, c);
       // The old one may have died meanwhile. Until the next one is started, its restart stays due.
       before = this.#state;
       next = this.generations.start(change.release);
@@ -195,7 +198,7 @@ export class Supervisor implements AsyncDisposable {
     const { release } = this.#state;
     const uptimeMs = this.deps.clock.monotonicMs() - generation.startedMs;
     void this.generations.stop(generation);
-    this.#backOff(release, `the server ${reason}`, uptimeMs);
+    this.#backOff(release, { reason: `the server ${reason}`, blame: "release" }, uptimeMs);
   }
 
   #startOrBackOff(release: string): void {
@@ -203,15 +206,16 @@ export class Supervisor implements AsyncDisposable {
     try {
       this.#become(this.generations.start(release), release, null);
     } catch (error) {
-      this.#backOff(release, toDewyError(error, "start").message, 0);
+      const { message: reason, blame } = toDewyError(error, "start");
+      this.#backOff(release, { reason, blame }, 0);
     }
   }
 
-  #backOff(release: string, reason: string, uptimeMs: number): void {
+  #backOff(release: string, { reason, blame }: { reason: string; blame: Blame }, uptimeMs: number): void {
     const { history, delayMs } = nextRestart(this.#deaths, uptimeMs);
     this.#deaths = history;
     this.#state = { kind: "backoff", release, reason };
-    this.deps.onCrash({ release, reason, delayMs });
+    this.deps.onCrash({ release, reason, delayMs, blame });
     this.#pendingRestart = new AbortController();
     const { signal } = this.#pendingRestart;
     const restart = () =>

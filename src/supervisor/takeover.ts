@@ -2,6 +2,7 @@ import type { Log } from "../log.ts";
 import { stopProcess } from "../process/process.ts";
 import type { Call } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
+import type { User } from "../util/user.ts";
 import type { ListenSpec } from "./listen-spec.ts";
 import { type Listener, openListener } from "./listener.ts";
 import { listeningInodes } from "./listening.ts";
@@ -26,6 +27,7 @@ export interface Inheritance {
 interface TakeoverOptions {
   readonly listen: readonly ListenSpec[];
   readonly root: string;
+  readonly user: User | null;
   readonly stopTimeoutMs: number;
 }
 
@@ -39,7 +41,7 @@ export async function takeOver(
   deps: { clock: Clock; log: Log },
   c: Call,
 ): Promise<Inheritance> {
-  await stopStrays(options.root, record, deps.clock, c);
+  await stopStrays(options, record, deps.clock, c);
   let orphans = findOrphans(options, record);
   const listeners: Listener[] = [];
   try {
@@ -59,9 +61,9 @@ export async function takeOver(
 }
 
 function findOrphans(options: TakeoverOptions, record: SupervisorRecord | null): Orphan[] {
-  const recorded = record === null ? spawnedOrphans(options.root) : recordedOrphans(record, options.root);
+  const recorded = record === null ? spawnedOrphans(options) : recordedOrphans(record, options);
   if (recorded.length > 0) return recorded;
-  const foreign = foreignOrphan(options.listen, options.root);
+  const foreign = foreignOrphan(options.listen, options);
   return foreign === null ? [] : [foreign];
 }
 

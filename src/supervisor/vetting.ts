@@ -1,6 +1,8 @@
+import { join } from "node:path";
 import { DewyError, messageOf } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { appEnvironment, rehearsalVariable } from "../process/environment.ts";
+import { releaseVariable } from "../process/in-release.ts";
 import type { Call } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
 import type { Change } from "./change.ts";
@@ -33,6 +35,9 @@ export interface VettingDeps {
   readonly onSick: (sickness: Sickness) => void;
 }
 
+/** Beside the time that an old generation is given: to be reaped, on a machine that does other things. */
+const goneMarginMs = 5000;
+
 /** Finds out what a release is good for: before it serves, before the old one goes, and while it is on probation. */
 export class Vetting {
   readonly #prover: Prover;
@@ -51,11 +56,16 @@ export class Vetting {
     if (health !== null) {
       const checker = new Checker({ health, root, user }, deps.clock);
       gate = new Gate(health, { ...deps, checker });
+      const goneMs = options.killOldDelayMs + options.stopTimeoutMs + goneMarginMs;
       this.#checker = checker;
-      this.#watch = new SoakWatch(health, { ...deps, checker, gate });
+      this.#watch = new SoakWatch(health, { ...deps, checker, gate, goneMs });
     }
     this.#prover = new Prover(options.minUptimeMs, gate, deps.clock);
-    const environment = () => appEnvironment(options, { [rehearsalVariable]: "1" });
+    const environment = (release: string) =>
+      appEnvironment(options, {
+        [rehearsalVariable]: "1",
+        [releaseVariable]: join(root, "releases", release),
+      });
     this.#rehearsal = options.rehearse
       ? new Rehearsal(options, { ...deps, generations, prover: this.#prover, environment })
       : null;
@@ -107,9 +117,11 @@ export class Vetting {
     this.#following.abort();
   }
 
-  #subjectOf({ pid, startedMs }: Generation): Subject {
+  #subjectOf({ pid, startedMs, release }: Generation): Subject {
     const others = () => this.generations.alive.filter((run) => run.pid !== pid).map((run) => run.pid);
-    const environment = () => appEnvironment(this.options, {});
+    const { root } = this.options;
+    const own = release === null ? {} : { [releaseVariable]: join(root, "releases", release) };
+    const environment = () => appEnvironment(this.options, own);
     return { pid, startedMs, endpoint: askedAt(this.options.listen), others, environment };
   }
 }

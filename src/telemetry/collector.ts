@@ -10,6 +10,8 @@ const success = 0;
 interface Peer {
   /** `host:port` */
   readonly endpoint: string;
+  /** false: with --otlp-insecure. */
+  readonly tls: boolean;
   /** Their values are secrets, which a collector may quote. */
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -72,7 +74,7 @@ export class Collector implements PushMetricExporter {
         tlsFailure === null
           ? this.#withoutSecrets(messageOf(error))
           : `no trusted TLS connection (${tlsFailure})`,
-      hint: hintFor(error, tlsFailure),
+      hint: hintFor(error, tlsFailure, this.peer.tls),
     });
   }
 
@@ -88,12 +90,23 @@ export class Collector implements PushMetricExporter {
   }
 }
 
-function hintFor(error: unknown, tlsFailure: string | null): string {
+/** By gRPC's status codes (https://grpc.io/docs/guides/status-codes/). */
+function hintFor(error: unknown, tlsFailure: string | null, tls: boolean): string {
   if (tlsFailure !== null) {
     return "name the authority's certificate in OTEL_EXPORTER_OTLP_CERTIFICATE or SSL_CERT_FILE, or write --otlp-insecure for a collector without TLS";
   }
   const code = typeof error === "object" && error !== null && "code" in error ? error.code : null;
   // UNAUTHENTICATED and PERMISSION_DENIED.
   if (code === 16 || code === 7) return "check OTEL_EXPORTER_OTLP_HEADERS";
-  return "look whether the collector listens there; what is measured is sent as soon as it answers";
+  // UNIMPLEMENTED.
+  if (code === 12) {
+    return "what listens there takes no metrics by OTLP over gRPC: check the port (4317 is usual) and the collector's pipeline for metrics";
+  }
+  // RESOURCE_EXHAUSTED.
+  if (code === 8) {
+    return "the collector takes no more, or not as much at once: look at its limits, or make OTEL_METRIC_EXPORT_INTERVAL longer";
+  }
+  const look = "look whether the collector listens there";
+  const after = "what is measured is sent as soon as it answers";
+  return tls ? `${look}; ${after}` : `${look}, and leave --otlp-insecure out if it speaks TLS; ${after}`;
 }

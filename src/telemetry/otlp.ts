@@ -61,7 +61,7 @@ export function otlpExport(options: OtlpOptions, observed: MetricProducer, log: 
     userAgent,
     timeoutMillis: timeoutMs,
   });
-  const peer = { endpoint: endpointText(options), headers };
+  const peer = { endpoint: endpointText(options), tls, headers };
   const collector = new Collector(exporter, peer, () => tlsFailureOf(dialer.failure), log);
   const reader = new PeriodicExportingMetricReader({
     exporter: collector,

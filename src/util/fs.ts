@@ -56,7 +56,11 @@ export function writeFileAtomic(path: string, body: string | Uint8Array, mode = 
     }
     renameSync(partial, path);
   } catch (error) {
-    rmSync(partial, { force: true });
+    try {
+      rmSync(partial, { force: true });
+    } catch {
+      // On a file system that became read-only it fails, too; why the file was not written says more.
+    }
     throw error;
   }
   fsyncDirectory(dirname(path));

@@ -82,6 +82,17 @@ export function processGroup(pgrp: number): number[] {
   });
 }
 
+/**
+ * Whom a process runs as; null where it is not one and the same in all respects: whoever starts a set-user-id program
+ * chooses what it finds in its environment.
+ */
+export function processUser(pid: number): number | null {
+  const line = /^Uid:(.*)$/m.exec(readText(`/proc/${pid}/status`) ?? "")?.[1] ?? "";
+  const uids = new Set(line.trim().split(/\s+/).map(Number));
+  const [uid] = uids;
+  return uid === undefined || uids.size > 1 || line === "" ? null : uid;
+}
+
 /** The environment a process was started with. */
 export function environment(pid: number): Map<string, string> {
   const pairs = (readText(`/proc/${pid}/environ`) ?? "").split("\0").filter((pair) => pair.includes("="));
@@ -94,6 +105,11 @@ export function commandName(pid: number): string {
 
 export function workingDirectory(pid: number): string | null {
   return readLink(`/proc/${pid}/cwd`);
+}
+
+/** The file a process runs. */
+export function programOf(pid: number): string | null {
+  return readLink(`/proc/${pid}/exe`);
 }
 
 /** The descriptor under which a process holds a socket; null when it holds none. */

@@ -47,9 +47,9 @@ export function readQueries<A extends QuerySpec, B extends QuerySpec>(
 }
 
 function parseAll(url: URL, spec: QuerySpec): Record<string, unknown> {
-  const problems: string[] = [];
-  for (const name of new Set(url.searchParams.keys())) {
-    if (!Object.hasOwn(spec, name)) problems.push(`unknown parameter "${name}"`);
+  const unknown = unknownIn(url, spec);
+  const problems = unknown.map(({ shown }) => shown);
+  for (const name of Object.keys(spec)) {
     if (url.searchParams.getAll(name).length > 1) problems.push(`"${name}" is given more than once`);
   }
   const values: Record<string, unknown> = {};
@@ -62,14 +62,42 @@ function parseAll(url: URL, spec: QuerySpec): Record<string, unknown> {
     }
   }
   if (problems.length > 0) {
-    const known = Object.keys(spec).join(", ");
+    const names = Object.keys(spec).join(", ");
+    const known = names === "" ? "this URL takes no parameters" : `known parameters: ${names}`;
     throw new DewyError(
       "config-invalid",
       `${url.protocol}//${url.host}${url.pathname}: ${problems.join("; ")}`,
-      {
-        hint: known === "" ? "this URL takes no parameters" : `known parameters: ${known}`,
-      },
+      { hint: unknown.some(({ isPiece }) => isPiece) ? `write & in a value as %26; ${known}` : known },
     );
   }
   return values;
+}
+
+interface Unknown {
+  readonly shown: string;
+  /** It may be the rest of a value with an `&` in it. */
+  readonly isPiece: boolean;
+}
+
+/** A piece of a password is no name: what has no value, or stands behind a secret, is not shown. */
+function unknownIn(url: URL, spec: QuerySpec): Unknown[] {
+  const pairs = url.search
+    .slice(1)
+    .split("&")
+    .filter((pair) => pair !== "");
+  const found = pairs.flatMap((pair, index): Unknown[] => {
+    const name = nameOf(pair);
+    if (Object.hasOwn(spec, name)) return [];
+    const before = nameOf(pairs[index - 1] ?? "");
+    if (/^(password|token|secret)$/.test(before)) {
+      return [{ shown: `an unknown parameter behind "${before}"`, isPiece: true }];
+    }
+    if (!pair.includes("=")) return [{ shown: "an unknown parameter without a value", isPiece: true }];
+    return [{ shown: `unknown parameter "${name}"`, isPiece: false }];
+  });
+  return found.filter((each, index) => found.findIndex(({ shown }) => shown === each.shown) === index);
+}
+
+function nameOf(pair: string): string {
+  return [...new URLSearchParams(pair).keys()][0] ?? "";
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { ipv6Bytes, isIPv4 } from "./ip.ts";
 
 /** A TCP socket that listens, as /proc/net/{tcp,tcp6} has it (proc(5)). */
@@ -27,13 +28,39 @@ function readIfThere(path: string): string {
   }
 }
 
+/** Of tables of megabytes only the rows that are wanted are taken apart. */
 export function parseSocketTable(table: string): ListeningSocket[] {
-  return table.split("\n").flatMap((line) => {
-    const row = line.trim().split(/\s+/);
+  const sockets: ListeningSocket[] = [];
+  const state = ` ${listening} `;
+  for (let at = table.indexOf(state); at >= 0; at = table.indexOf(state, at + 1)) {
+    const end = table.indexOf("\n", at);
+    const row = table
+      .slice(table.lastIndexOf("\n", at) + 1, end < 0 ? undefined : end)
+      .trim()
+      .split(/\s+/);
     const [address = "", port = ""] = row[1]?.split(":") ?? [];
-    if (row[3] !== listening) return [];
-    return [{ address, port: Number.parseInt(port, 16), inode: Number(row[9]) }];
-  });
+    if (row[3] !== listening) continue;
+    sockets.push({ address, port: Number.parseInt(port, 16), inode: Number(row[9]) });
+  }
+  return sockets;
+}
+
+/**
+ * The tables of TCP sockets in this process's network (proc(5)); null where there are none to read. On a busy host they
+ * are megabytes and take the kernel a while.
+ */
+export async function readTcpTables(): Promise<string | null> {
+  // A kernel without IPv6 has no table for it. A dual-stack listener's IPv4 callers are in that one only.
+  const [tcp, tcp6] = await Promise.all(["tcp", "tcp6"].map((name) => textOf(`/proc/self/net/${name}`)));
+  return tcp === null || tcp === undefined ? null : tcp + (tcp6 ?? "");
+}
+
+async function textOf(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, "utf8");
+  } catch {
+    return null;
+  }
 }
 
 /** As the tables write an address: 32-bit words in the machine's byte order, which is little-endian. */

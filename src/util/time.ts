@@ -86,6 +86,12 @@ export function formatDuration(ms: number): string {
   return minutes > 0 ? `${sign}${minutes}m${seconds}s` : `${sign}${seconds}s`;
 }
 
+/** For people: whole milliseconds, and above ten seconds whole seconds. */
+export function roughDuration(ms: number): string {
+  const stepMs = Math.abs(ms) > 10_000 ? 1000 : 1;
+  return formatDuration(Math.round(ms / stepMs) * stepMs);
+}
+
 /** Go counts whole nanoseconds; 1.1 * 1000 is not quite 1100. */
 function wholeNanoseconds(ms: number): number {
   return Math.round(ms * 1e6);

@@ -239,7 +239,7 @@ describe("a deploy that is tried again", () => {
     host.app.startFailure = () => null;
     await host.clock.advance(10_000);
     await agent.tick(c);
-    expect(host.told.slice(3)).toEqual(["deploying", "deployed", "recovered"]);
+    expect(host.told.slice(3)).toEqual(["deployed", "recovered"]);
     expect(host.outbox.events.at(-1)).toMatchObject({ trouble: "deploy", errors: 1, durationMs: 10_000 });
   });
 });
@@ -257,6 +257,18 @@ describe("a deploy whose telling was cut short", () => {
     for (let starts = 0; starts < 2; starts++) await host.agent().begin(c);
     expect(host.told.slice(told)).toEqual(["deployed"]);
     expect(host.outbox.events.at(-1)).toMatchObject({ tag: "v1.0.0", fromTag: "v0.9.0", how: "restarted" });
+  });
+
+  test("goes into the thread that its release brought along", async () => {
+    using host = new AgentHost();
+    await running(host, "v1.0.0");
+    const [record] = host.history.read();
+    const { current } = host.state;
+    if (record === undefined || current === null) throw new Error("no history");
+    writeFileSync(join(host.releases.path, current.release, ".slack-thread-ts"), "1503435956.000247");
+    host.deps().state.update({ unreported: { ...record, id: "another" } });
+    await host.agent().begin(c);
+    expect(host.outbox.told.at(-1)).toMatchObject({ origin: { thread: "1503435956.000247" } });
   });
 });
 

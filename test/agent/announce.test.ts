@@ -3,6 +3,7 @@ import { Announcer, describeFailure } from "../../src/agent/announce.ts";
 import type { DeployEvent, HookResult } from "../../src/events.ts";
 import { TroubleFile } from "../../src/notify/limiter-file.ts";
 import type { DeployRecord } from "../../src/release/release.ts";
+import { maskOf } from "../../src/util/mask.ts";
 import { FakeClock } from "../support/clock.ts";
 import { recordingLog, recordingOutbox } from "../support/recording.ts";
 
@@ -38,12 +39,12 @@ const record: DeployRecord = {
   result: "deployed",
 };
 
-function announcing() {
+function announcing(secrets: readonly string[] = []) {
   const log = recordingLog();
   const outbox = recordingOutbox();
   const clock = new FakeClock();
   const troubles = TroubleFile.open(null, log);
-  const announcer = new Announcer({ outbox, troubles, clock, log });
+  const announcer = new Announcer({ outbox, troubles, clock, log, mask: maskOf(secrets) });
   return { announcer, log, outbox, clock, kinds: () => outbox.events.map(({ kind }) => kind) };
 }
 
@@ -184,6 +185,23 @@ describe("a hook", () => {
       },
     ]);
   });
+
+  test.each([0, 1])(
+    "that prints dewy's secrets (exit code %d) tells neither the log nor people of them",
+    (exitCode) => {
+      const { announcer, log, outbox } = announcing(["xoxb-secret"]);
+      const told = {
+        command: "curl -u xoxb-secret",
+        stdout: "SLACK_TOKEN=xoxb-secret",
+        stderr: "(xoxb-secret)",
+      };
+      announcer.hook("after", { ...result, ...told, exitCode }, {});
+      const shown = { command: "curl -u …", stdout: "SLACK_TOKEN=…", stderr: "(…)" };
+      expect(outbox.events).toMatchObject([{ kind: "hook", result: shown }]);
+      expect(log.records[0]?.attributes).toMatchObject(shown);
+      expect(JSON.stringify(log.records)).not.toContain("xoxb-secret");
+    },
+  );
 
   test("that fails each time is told each time", () => {
     const { announcer, outbox } = announcing();

@@ -1,6 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Agent } from "../../src/agent/agent.ts";
 import { type AppFailure, Deaths, reactTo, usualCrashLoop } from "../../src/agent/back/going-back.ts";
+import { stopNoticeMs } from "../../src/agent/back/retreat.ts";
 import { deploySteps } from "../../src/agent/deploy/deploy.ts";
 import { emptyState, type State } from "../../src/agent/state.ts";
 import { DewyError } from "../../src/errors.ts";
@@ -63,9 +66,17 @@ describe("what a failure of the app leads to", () => {
   test("only deaths of one release within the loop's time count", () => {
     const deaths = new Deaths();
     const loop = { deaths: 3, withinMs: 1000 };
-    expect([0, 500, 999].map((ms) => deaths.count("a", ms, loop))).toEqual([1, 2, 3]);
-    expect(deaths.count("a", 1500, loop)).toBe(2);
-    expect(deaths.count("b", 1501, loop)).toBe(1);
+    expect([0, 500, 999].map((ms) => deaths.count({ release: "a" }, ms, loop))).toEqual([1, 2, 3]);
+    expect(deaths.count({ release: "a" }, 1500, loop)).toBe(2);
+    expect(deaths.count({ release: "b" }, 1501, loop)).toBe(1);
+  });
+
+  test("deaths of different copies are no loop", () => {
+    const deaths = new Deaths();
+    const counted = ["1", "2", "3", "1"].map((slot) =>
+      deaths.count({ release: "a", slot }, 0, usualCrashLoop),
+    );
+    expect(counted).toEqual([1, 1, 1, 2]);
   });
 });
 
@@ -87,6 +98,13 @@ const failureOf = (host: AgentHost, kind: AppFailure["kind"] = "crashed"): AppFa
   reason: "exit 1",
 });
 
+/** The app fails, and no stop of the agent follows. */
+async function fails(host: AgentHost, agent: Agent, kind: AppFailure["kind"] = "crashed"): Promise<boolean> {
+  const goesBack = agent.appFailed(failureOf(host, kind));
+  await host.clock.advance(stopNoticeMs);
+  return goesBack;
+}
+
 const isBack = (host: AgentHost, agent: Agent) =>
   until("it went back", () => host.state.current?.tag === "v1.0.0" && agent.view().busy === null);
 
@@ -99,7 +117,7 @@ describe("a release that fails in its soak", () => {
       const told = host.told.length;
       const { current, previous } = host.state;
       expect(agent.view().soakUntil).toBe(host.state.soak?.until ?? "");
-      expect(agent.appFailed(failureOf(host, kind))).toBe(true);
+      expect(await fails(host, agent, kind)).toBe(true);
       await isBack(host, agent);
       const why =
         kind === "crashed" ? "it died in its soak: exit 1" : "it failed its checks in its soak: exit 1";
@@ -136,7 +154,7 @@ describe("a release that fails in its soak", () => {
   test("is not tried again until it changes, over restarts, and a newer one is", async () => {
     using host = new AgentHost();
     const agent = await moved(host);
-    agent.appFailed(failureOf(host));
+    await fails(host, agent);
     await isBack(host, agent);
     const next = host.agent({ soakMs: 30_000 });
     await next.begin(c);
@@ -156,9 +174,9 @@ describe("a release that fails in its soak", () => {
   test("is left once: what was gone back to stays, though it fails too", async () => {
     using host = new AgentHost();
     const agent = await moved(host);
-    agent.appFailed(failureOf(host));
+    await fails(host, agent);
     await isBack(host, agent);
-    for (let deaths = 0; deaths < 10; deaths++) expect(agent.appFailed(failureOf(host))).toBe(false);
+    for (let deaths = 0; deaths < 10; deaths++) expect(await fails(host, agent)).toBe(false);
   });
 
   test("makes a newer one wait until the soak is over", async () => {
@@ -184,7 +202,7 @@ describe("a release that fails in its soak", () => {
     host.registry.publish("v1.2.0");
     await agent.carryOut({ kind: "deploy", tag: "v1.2.0" }, () => undefined, c);
     expect(host.state.previous).toMatchObject({ tag: "v1.0.0" });
-    agent.appFailed(failureOf(host));
+    await fails(host, agent);
     await isBack(host, agent);
   });
 
@@ -197,7 +215,7 @@ describe("a release that fails in its soak", () => {
     await agent.carryOut({ kind: "deploy", tag: "v1.1.0" }, () => undefined, c);
     await host.clock.advance(60_000);
     await agent.carryOut({ kind: "deploy", tag: "v1.0.0" }, () => undefined, c);
-    agent.appFailed(failureOf(host));
+    await fails(host, agent);
     await until("it went back", () => host.state.current?.tag === "v1.1.0" && agent.view().busy === null);
     expect(host.state).toMatchObject({ hold: null, quarantine: [{ tag: "v1.0.0" }] });
     host.registry.publish("v1.2.0");
@@ -211,7 +229,7 @@ describe("a release that fails in its soak", () => {
     host.registry.publish("v1.0.0");
     await agent.tick(c);
     expect(host.state.soak).toBeNull();
-    expect(agent.appFailed(failureOf(host))).toBe(false);
+    expect(await fails(host, agent)).toBe(false);
     host.registry.publish("v1.1.0");
     await host.clock.advance(1000);
     expect(await agent.tick(c)).toEqual({ kind: "deployed", tag: "v1.1.0" });
@@ -224,6 +242,7 @@ describe("a release that fails in its soak", () => {
     const failure = failureOf(host);
     const deploying = agent.carryOut({ kind: "deploy", tag: "v1.2.0" }, () => undefined, c);
     expect(agent.appFailed(failure)).toBe(true);
+    await host.clock.advance(stopNoticeMs);
     await deploying;
     await until("the agent is idle", () => agent.view().busy === null);
     expect(host.current).toBe("v1.2.0");
@@ -238,19 +257,29 @@ describe("a crash loop", () => {
     await host.clock.advance(24 * 3_600_000);
     expect(await agent.tick(c)).toEqual({ kind: "idle" });
     for (let deaths = 1; deaths < 5; deaths++) {
-      expect(agent.appFailed(failureOf(host))).toBe(false);
+      expect(await fails(host, agent)).toBe(false);
       await host.clock.advance(60_000);
     }
-    expect(agent.appFailed(failureOf(host))).toBe(true);
+    expect(await fails(host, agent)).toBe(true);
     await isBack(host, agent);
     expect(host.state.quarantine).toMatchObject([{ tag: "v1.1.0" }]);
+  });
+
+  test("is none when all copies die once: what they share was down", async () => {
+    using host = new AgentHost();
+    const agent = await moved(host, { soakMs: 0 });
+    const died = (slot: string) => agent.appFailed({ ...failureOf(host), slot });
+    const copies = Array.from({ length: 10 }, (_, index) => `app-${index}`);
+    expect(copies.map(died)).not.toContain(true);
+    for (let deaths = 2; deaths < 5; deaths++) expect(died("app-1")).toBe(false);
+    expect(died("app-1")).toBe(true);
   });
 
   test("is none when the deaths are far apart", async () => {
     using host = new AgentHost();
     const agent = await moved(host, { soakMs: 0 });
     for (let deaths = 0; deaths < 20; deaths++) {
-      expect(agent.appFailed(failureOf(host))).toBe(false);
+      expect(await fails(host, agent)).toBe(false);
       await host.clock.advance(150_000);
     }
   });
@@ -261,40 +290,117 @@ describe("a way back that fails", () => {
     using host = new AgentHost();
     const agent = await moved(host);
     host.app.startFailure = () => new DewyError("start-failed", "no start");
-    expect(agent.appFailed(failureOf(host))).toBe(true);
+    expect(await fails(host, agent)).toBe(true);
     await until("it is given up", () => host.state.retreat === null);
     expect(host.current).toBe("v1.1.0");
     expect(host.told).toContain("quarantined");
     expect(host.history.read().at(-1)).toMatchObject({ tag: "v1.0.0", result: "failed" });
-    expect(agent.appFailed(failureOf(host))).toBe(false);
+    expect(await fails(host, agent)).toBe(false);
   });
 
-  test("by the host's fault is tried again, three times in all", async () => {
+  test("by the host's fault is tried again, later and later, until it works", async () => {
     using host = new AgentHost();
     const agent = await moved(host);
     let tries = 0;
+    host.app.startFailure = () => (++tries < 7 ? new DewyError("disk-full", "no space") : null);
+    await fails(host, agent);
+    await until("it has failed once", () => tries === 1 && agent.view().busy === null);
+    const nextTryAt = () => new Date(host.state.retreat?.nextTryAt ?? 0).getTime();
+    expect(host.state.retreat).toMatchObject({ tries: 1 });
+    for (let failed = 1; failed < 7; failed++) {
+      const waitMs = nextTryAt() - host.clock.now().getTime();
+      expect(waitMs).toBe(Math.min(300_000, 10_000 * 2 ** (failed - 1)));
+      await agent.tick(c);
+      expect(tries).toBe(failed);
+      await host.clock.advance(waitMs);
+      await agent.tick(c);
+    }
+    expect(host.current).toBe("v1.0.0");
+    expect(host.state).toMatchObject({ retreat: null, quarantine: [{ tag: "v1.1.0" }] });
+    expect(host.log.at("warn").filter((message) => message.startsWith("Not gone back"))).toEqual([]);
+  });
+
+  test("because what is to come back is gone for good is given up", async () => {
+    using host = new AgentHost();
+    const agent = await moved(host);
+    host.releases.remove(host.state.previous?.release ?? "");
+    rmSync(host.cacheDir, { recursive: true });
+    host.registry.unpublish("v1.0.0");
+    await fails(host, agent);
+    await until("it is given up", () => host.state.retreat === null);
+    expect(host.log.at("warn")).toContain("Not gone back: the release before is not to be had any more");
+    expect(host.current).toBe("v1.1.0");
+  });
+
+  test("is none by a failing hook, which would abort a deploy", async () => {
+    using host = new AgentHost();
+    const hooks = { before: "! test -e broken", after: null, onFailure: "abort", timeoutMs: 60_000 } as const;
+    const agent = await moved(host, { hooks });
+    writeFileSync(join(host.root, "broken"), "");
+    await fails(host, agent);
+    await isBack(host, agent);
+    expect(host.log.at("error")).toContain("Before deploy hook failure");
+  });
+
+  test("by the agent's end is not counted", async () => {
+    using host = new AgentHost();
+    await moved(host);
+    const life = new AbortController();
+    const agent = host.agent({ soakMs: 30_000 });
+    await agent.begin(life);
     host.app.startFailure = () => {
-      tries += 1;
+      life.abort(new Error("told to stop"));
       return new DewyError("disk-full", "no space");
     };
-    agent.appFailed(failureOf(host));
-    await until("it has failed once", () => tries === 1 && agent.view().busy === null);
-    expect(host.state.retreat).toMatchObject({ tries: 1 });
-    for (let ticks = 0; ticks < 4; ticks++) await agent.tick(c);
-    expect(tries).toBe(3);
-    expect(host.state.retreat).toBeNull();
+    await fails(host, agent);
+    await until("it has ended", () => life.signal.aborted && agent.view().busy === null);
+    expect(host.state.retreat).toMatchObject({ tries: 0 });
+    expect(host.state.retreat?.nextTryAt).toBeUndefined();
   });
 
-  test.each([2, 3])("by the host's fault works in the end (try %p)", async (good) => {
+  test("as an older dewy wrote it down is tried at once", async () => {
+    using host = new AgentHost();
+    await moved(host);
+    const { release = "" } = host.state.current ?? {};
+    host.deps().state.update({ retreat: { release, reason: "it died", at: now.toISOString(), tries: 2 } });
+    const agent = host.agent();
+    await agent.begin(c);
+    await agent.tick(c);
+    expect(host.current).toBe("v1.0.0");
+  });
+});
+
+describe("a death as the agent is being stopped", () => {
+  test.each([0, 1, stopNoticeMs - 1])(
+    "is none of the release: the stop comes %p ms after",
+    async (afterMs) => {
+      using host = new AgentHost();
+      await moved(host);
+      const life = new AbortController();
+      const agent = host.agent({ soakMs: 30_000 });
+      await agent.begin(life);
+      expect(agent.appFailed(failureOf(host))).toBe(true);
+      await host.clock.advance(afterMs);
+      life.abort(new Error("told to stop"));
+      expect(agent.appFailed(failureOf(host))).toBe(false);
+      await host.clock.advance(60_000);
+      expect(host.state).toMatchObject({ retreat: null, quarantine: [], current: { tag: "v1.1.0" } });
+      expect(host.log.at("warn")).toEqual([]);
+      const next = host.agent({ soakMs: 30_000 });
+      await next.begin(c);
+      expect(await next.tick(c)).toEqual({ kind: "idle" });
+      expect(host.current).toBe("v1.1.0");
+    },
+  );
+
+  test("counts when no stop comes", async () => {
     using host = new AgentHost();
     const agent = await moved(host);
-    let tries = 0;
-    host.app.startFailure = () => (++tries < good ? new DewyError("disk-full", "no space") : null);
-    agent.appFailed(failureOf(host));
-    await until("it has failed once", () => tries === 1 && agent.view().busy === null);
-    for (let ticks = 1; ticks < good; ticks++) await agent.tick(c);
-    expect(host.current).toBe("v1.0.0");
+    expect(agent.appFailed(failureOf(host))).toBe(true);
+    await host.clock.advance(stopNoticeMs - 1);
     expect(host.state.retreat).toBeNull();
+    await host.clock.advance(1);
+    await isBack(host, agent);
   });
 });
 
@@ -309,7 +415,7 @@ describe("kill -9 of the agent on the way back", () => {
       onStep: (step) => void snapshots.set(step, new AgentHost(host)),
     });
     await agent.begin(c);
-    agent.appFailed(failureOf(host));
+    agent.appFailed(failureOf(host, "sick"));
     snapshots.set("decided", new AgentHost(host));
     await isBack(host, agent);
     for (const [name, other] of snapshots) if (name !== point) other[Symbol.dispose]();
@@ -349,7 +455,7 @@ describe("kill -9 of the agent on the way back", () => {
     const agent = host.agent({ soakMs: 30_000 });
     await agent.begin(c);
     await host.clock.advance(20_000);
-    expect(agent.appFailed(failureOf(host))).toBe(true);
+    expect(await fails(host, agent)).toBe(true);
     await isBack(host, agent);
   });
 });

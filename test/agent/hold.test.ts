@@ -68,7 +68,7 @@ describe("what a hold keeps away", () => {
       true,
     ],
   ])("%s", (_, held, offered, by, kept) => {
-    expect(holds(held, offered, { now, order: by })).toBe(kept);
+    expect(holds({ hold: held, holdBelow: null }, offered, { now, order: by })).toBe(kept);
   });
 });
 

@@ -69,6 +69,11 @@ describe("a hook", () => {
     }
   });
 
+  test("of much output: a line that lost its beginning goes as a whole, a secret in it would not be known", async () => {
+    const { stdout } = await run("printf 'TOKEN=%s\\n' s3cret; yes 123456789 | head -c 65530");
+    expect(stdout).toStartWith("123456789\n");
+  });
+
   test("is killed at its deadline with everything it started", async () => {
     using dir = tempDir();
     const clock = new FakeClock();

@@ -91,12 +91,48 @@ describe("a rollback", () => {
     using host = new AgentHost();
     const agent = await running(host, ["v1.0.0", "v1.1.0", "v1.2.0"]);
     await rollback(agent);
+    // Whoever asks is told since when: an agent must not refuse its own view.
+    expect(new Date(agent.view().previous?.since ?? "").getTime()).not.toBeNaN();
     await host.clock.advance(1000);
     await rollback(agent);
     expect(host.current).toBe("v1.0.0");
     expect(host.state).toMatchObject({ hold: { left: "v1.2.0" }, previous: null });
     expect(await agent.tick(c)).toEqual(idle);
     await expect(rollback(agent, "v1.0.0")).rejects.toThrow("v1.0.0 runs already");
+  });
+
+  test("ordered twice at once goes back once: whoever ordered the second saw what the first has left", async () => {
+    using host = new AgentHost();
+    const agent = await running(host, ["v1.0.0", "v1.1.0", "v1.2.0"]);
+    const [first, second] = await Promise.allSettled([rollback(agent), rollback(agent)]);
+    expect(first.status).toBe("fulfilled");
+    expect(second).toMatchObject({
+      status: "rejected",
+      reason: {
+        message: "v1.1.0 runs already: it was gone back to meanwhile",
+        hint: "`dewy rollback TAG` goes further",
+      },
+    });
+    expect(host.current).toBe("v1.1.0");
+    await rollback(agent);
+    expect(host.current).toBe("v1.0.0");
+  });
+
+  test("ordered while the agent goes back by itself goes no further", async () => {
+    using host = new AgentHost();
+    let ordered: Promise<unknown> | null = null;
+    const onStep = () => {
+      if (host.state.retreat !== null) ordered ??= rollback(agent).catch((error: unknown) => error);
+    };
+    const agent = await running(host, ["v1.0.0", "v1.1.0"], { soakMs: 30_000, onStep });
+    host.registry.publish("v1.2.0");
+    await host.clock.advance(30_000);
+    await agent.tick(c);
+    const { release = "" } = host.state.current ?? {};
+    expect(agent.appFailed({ release, kind: "sick", reason: "status 500" })).toBe(true);
+    const refused = await until("it was ordered", () => ordered);
+    expect(refused).toMatchObject({ message: "v1.1.0 runs already: it was gone back to meanwhile" });
+    expect(host.current).toBe("v1.1.0");
   });
 
   test("under an operator's hold leaves that as it is; when it ends, what was left stays left", async () => {
@@ -109,6 +145,12 @@ describe("a rollback", () => {
     expect(agent.view()).toMatchObject({ hold: { reason: "launch", left: null } });
     host.registry.unpublish("v1.2.0");
     await host.clock.advance(60_000);
+    // Nobody has written down yet that the upper one is over.
+    expect(await agent.check(c)).toMatchObject({
+      wouldDeploy: false,
+      reason: "held since the way back from v1.1.0, until a newer release comes",
+      notBefore: null,
+    });
     expect(agent.view()).toMatchObject({ hold: { left: "v1.1.0" } });
     expect(await agent.tick(c)).toEqual(idle);
     expect(host.state.hold).toMatchObject({ left: "v1.1.0" });
@@ -544,6 +586,38 @@ describe("orders during a deploy", () => {
     expect(host.current).toBe("v1.0.0");
     expect(host.state.hold).toMatchObject({ left: null });
     expect(agent.view().busy).toBeNull();
+  });
+
+  test("are preceded by no look at the registry: whoever asks is told what is under way", async () => {
+    using host = new AgentHost();
+    const agent = await running(host, ["v1.0.0"]);
+    host.registry.publish("v1.1.0");
+    const asked = Promise.withResolvers<void>();
+    const latest = host.registry.latest.bind(host.registry);
+    let asks = 0;
+    host.registry.latest = async (call) => {
+      if (++asks === 1) await asked.promise;
+      return latest(call);
+    };
+    const deployed = Promise.withResolvers<void>();
+    const activate = host.app.activate.bind(host.app);
+    host.app.activate = async (staged, steps, call) => {
+      await deployed.promise;
+      return activate(staged, steps, call);
+    };
+    const ticking = agent.tick(c);
+    await until("it is checking", () => asks === 1);
+    const looks = [agent.check(c), agent.check(c)];
+    asked.resolve();
+    const reason = "a deploy of v1.1.0 is under way";
+    for (const look of looks) {
+      expect(await look).toMatchObject({ newest: "v1.1.0", current: "v1.0.0", wouldDeploy: false, reason });
+    }
+    deployed.resolve();
+    expect(await ticking).toEqual({ kind: "deployed", tag: "v1.1.0" });
+    // Nobody waits for those any more.
+    expect(await agent.check(c)).toMatchObject({ reason: "v1.1.0 runs" });
+    expect(asks).toBe(2);
   });
 
   test("are carried out in the order they came, and those whose asker has gone are not", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { pauseUntilNextCheck, phaseOf } from "../../src/agent/pace.ts";
+import { pauseMs, pauseUntilNextCheck, phaseOf } from "../../src/agent/pace.ts";
 
 const phases = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 const times = fc.integer({ min: 0, max: 4_000_000_000_000 });
@@ -16,6 +16,24 @@ describe("an agent's phase", () => {
       tenths[tenth] = (tenths[tenth] ?? 0) + 1;
     }
     for (const hosts of tenths) expect(hosts).toBeWithin(60, 140);
+  });
+});
+
+describe("the pause before a check", () => {
+  const checkedAt = new Date("2026-11-21T12:00:00Z");
+  const after = (ms: number) => new Date(checkedAt.getTime() + ms);
+
+  test.each<[string, number[], number, number]>([
+    ["is the agent's own where nothing falls due", [], 0, 60_000],
+    ["is the agent's own where that is sooner", [90_000], 0, 60_000],
+    ["ends when the first of what waits is due", [50_000, 40_000], 0, 39_000],
+    ["is none where it fell due during the check", [500], 0, 0],
+    ["is not for what was due before the check, which saw it", [0, -1], 0, 60_000],
+    ["is never less than the registry asks for", [10_000], 30_000, 30_000],
+    ["is the registry's where that is more than the agent's", [10_000], 90_000, 90_000],
+  ])("%s", (_, dues, leastMs, ms) => {
+    // The check took a second.
+    expect(pauseMs(60_000, dues.map(after), { checkedAt, now: after(1000), leastMs })).toBe(ms);
   });
 });
 

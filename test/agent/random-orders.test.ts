@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Agent } from "../../src/agent/agent.ts";
+import { stopNoticeMs } from "../../src/agent/back/retreat.ts";
 import type { Order } from "../../src/agent/orders/operations.ts";
 import { DewyError } from "../../src/errors.ts";
 import { AgentHost } from "../support/agent-host.ts";
@@ -96,8 +97,7 @@ class Life {
     const { current } = this.host.state;
     if (current === null) return "nothing to fail";
     const goesBack = this.agent.appFailed({ release: current.release, kind: "crashed", reason: "exit 1" });
-    // Its turn comes before this one's.
-    await this.agent.check(c);
+    await this.host.clock.advance(stopNoticeMs);
     while (this.agent.view().busy !== null) await Bun.sleep(1);
     if (goesBack && this.tag !== current.tag) {
       expect(this.host.state.quarantine.map(({ digest }) => digest)).toContain(current.digest);

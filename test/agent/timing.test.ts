@@ -7,6 +7,7 @@ import { noOrder, tagOrder } from "../../src/release/version.ts";
 import { parseWindow } from "../../src/schedule/parse.ts";
 import { AgentHost } from "../support/agent-host.ts";
 import { archiveOf } from "../support/memory-registry.ts";
+import { until } from "../support/until.ts";
 
 const died = new DewyError("start-failed", "it died");
 const c = { signal: new AbortController().signal };
@@ -69,6 +70,34 @@ describe("--min-age", () => {
     expect(host.state.sightings.map(({ tag }) => tag)).toEqual(["v1.6.0", "v1.7.0"]);
   });
 
+  test("asks for none of those that are known to be too young", async () => {
+    using host = new AgentHost();
+    const agent = await beginning(host, { rules });
+    publish(host, "v1.0.0");
+    await agent.tick(c);
+    await host.clock.advance(hourMs);
+    await agent.tick(c);
+    for (const tag of ["v1.1.0", "v1.2.0", "v1.3.0", "v1.4.0"]) {
+      publish(host, tag);
+      await agent.tick(c);
+      await host.clock.advance(hourMs / 4);
+    }
+    const asked: string[] = [];
+    const find = host.registry.find.bind(host.registry);
+    host.registry.find = (tag) => {
+      asked.push(tag);
+      return find(tag);
+    };
+    publish(host, "v1.5.0");
+    expect(await agent.tick(c)).toEqual({ kind: "deployed", tag: "v1.1.0" });
+    expect(asked).toEqual(["v1.1.0"]);
+    // An older dewy did not write down when a release was made.
+    const deps = host.deps({ rules });
+    deps.state.learn({ sightings: host.state.sightings.map(({ tag, at }) => ({ tag, at })) });
+    expect(await host.agentOf(deps).tick(c)).toEqual(idle);
+    expect(asked).toEqual(["v1.1.0", "v1.4.0", "v1.3.0", "v1.2.0"]);
+  });
+
   test("passes over what was deleted or is quarantined meanwhile", async () => {
     using host = new AgentHost();
     const agent = await beginning(host, { rules });
@@ -109,6 +138,41 @@ describe("--window", () => {
   });
 });
 
+describe("between two checks far apart", () => {
+  const rules = { windows: [parseWindow("12:10-12:20 UTC")].flat(), minAgeMs: 0, jitterMs: 0 };
+  /** Hourly checks, of which none falls into the window; v1.1.0 waits for it. */
+  async function waiting(host: AgentHost) {
+    await host.clock.advance(Date.parse("2026-11-21T12:00:00Z") - host.clock.now().getTime());
+    const agent = await beginning(host, { rules, intervalMs: hourMs });
+    publish(host, "v1.0.0");
+    await agent.tick(c);
+    publish(host, "v1.1.0");
+    const stop = new AbortController();
+    const looping = agent.run(stop);
+    await until("the loop sleeps", () => agent.view().nextPollAt);
+    return { agent, stop, looping };
+  }
+
+  test("the agent looks again when the window opens", async () => {
+    using host = new AgentHost();
+    const { agent, stop, looping } = await waiting(host);
+    expect(agent.view().nextPollAt).toBe("2026-11-21T12:10:00.000Z");
+    await host.clock.advance(10 * 60_000);
+    await until("it is deployed", () => host.state.current?.tag === "v1.1.0");
+    stop.abort(new Error("told to stop"));
+    await expect(looping).rejects.toThrow("told to stop");
+  });
+
+  test("but no sooner than the registry may be asked", async () => {
+    using host = new AgentHost();
+    host.registry.minIntervalMs = () => hourMs / 2;
+    const { agent, stop, looping } = await waiting(host);
+    expect(agent.view().nextPollAt).toBe("2026-11-21T12:30:00.000Z");
+    stop.abort(new Error("told to stop"));
+    await expect(looping).rejects.toThrow("told to stop");
+  });
+});
+
 describe("--jitter", () => {
   test("delays a release by what this host has of it, but not the first one", async () => {
     using host = new AgentHost();
@@ -142,7 +206,7 @@ describe("sightings", () => {
   test("of a time that the clock has not reached are made anew: it was set back", () => {
     const earlier = new Date("2026-11-21T10:00:00Z");
     const tags = sighted(seen("v1.0.0"), release("v1.0.0"), earlier);
-    expect(tags).toEqual([{ tag: "v1.0.0", at: earlier.toISOString() }]);
+    expect(tags).toEqual([{ tag: "v1.0.0", at: earlier.toISOString(), createdAt: null }]);
   });
 
   test("between the current release and the newest are those of comparable tags, newest first", () => {

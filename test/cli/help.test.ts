@@ -46,6 +46,14 @@ describe.each(commandNames)("dewy help %s", (name) => {
   });
 });
 
+test("an agent's variables have those of Slack's and OpenTelemetry's addresses and trust", async () => {
+  const text = await help(["help", "server"]);
+  for (const name of ["SLACK_API_URL", "OTEL_EXPORTER_OTLP_CERTIFICATE", "…_TIMEOUT"]) {
+    expect(text).toContain(name);
+  }
+  expect(text).toMatch(/on=deploy,error or\s+quiet=true/);
+});
+
 test.each([60, 80, 100, 120])(
   "no line is wider than a terminal of %p columns, nor than 100",
   async (columns) => {

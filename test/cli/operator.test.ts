@@ -300,6 +300,21 @@ test("why a release does not run is said once", async () => {
   expect(lines.at(-1)).toMatch(/^Last error .*: it exited with 3$/);
 });
 
+test("a notifier whose notices wait is shown, with the reason; one that is well is a field alone", async () => {
+  const notifiers = [
+    { name: "slack://ops", waiting: 3, problem: "slack.com refused the token" },
+    { name: "smtp://mail:587/a@b.c", waiting: 1, problem: null },
+    { name: "webhook+https://h/…", waiting: 0, problem: null },
+  ];
+  await using dir = await agentDir(serverHolder, answering({ notifiers }));
+  const { lines } = await status(dir.root);
+  expect(lines.filter((line) => line.startsWith("Notifier"))).toEqual([
+    "Notifier   slack://ops: 3 notices wait: slack.com refused the token",
+    "Notifier   smtp://mail:587/a@b.c: 1 notice waits",
+  ]);
+  expect(await statusJson(dir.root)).toMatchObject({ notifiers });
+});
+
 test("what lies on disk is shown where no agent answers", async () => {
   await using dir = await agentDir(serverHolder);
   writeState(dir.layout.state, {

@@ -56,13 +56,9 @@ describe("what goes with --proxy", () => {
     ],
     [
       "checks of another kind",
-      { proxy: true, port: ["80"], rehearse: true, "health-cmd": "true", "health-passes": "2" },
+      { proxy: true, port: ["80"], rehearse: true, "health-passes": "2" },
       undefined,
-      [
-        "--rehearse does not go with --proxy",
-        "--health-cmd does not go with --proxy",
-        "--health-passes does not go with --proxy",
-      ],
+      ["--rehearse does not go with --proxy", "--health-passes does not go with --proxy"],
     ],
     ["KILL_OLD_DELAY", { proxy: true, port: ["80"] }, "5", ["KILL_OLD_DELAY has no effect with --proxy"]],
   ])("not %s", (_, settings, killOldDelay, messages) => {
@@ -77,4 +73,11 @@ test("each port has its own variable, in the order of the numbers", () => {
     { host: "127.0.0.1", port: 8000, variable: "PORT" },
     { host: null, port: 9000, variable: "ADMIN_PORT" },
   ]);
+});
+
+test("a health command goes with the proxy", () => {
+  const settings = { proxy: true, port: ["8000"], "health-cmd": "./check" };
+  expect(problemsOf(settings)).toEqual([]);
+  const health = { path: null, command: "./check" };
+  expect(toReplicated({ proxy: true, "health-cmd": "./check" }, [])?.health).toMatchObject(health);
 });

@@ -40,6 +40,29 @@ describe("parseUrl", () => {
 });
 
 test.each([
+  [
+    "smtp://mail.example:99999/ops@example.com?password=s3cret",
+    "smtp://mail.example:99999/…",
+    "smtp://host:587/",
+  ],
+  ["smtp://u:s3cret@mail.example:99999/ops@example.com", "smtp://***@example.com", "smtp://host:587/"],
+  ["webhook+https:/hooks.example/T0/s3cret", "webhook+https:/…", "webhook+https://host/"],
+  ["slack//ops", "slack//ops", "slack://"],
+  ["slack//xoxb-s3cret", "slack//***", "slack://"],
+])("%s shows its scheme and host, and an example that fits", (text, shown, example) => {
+  const examples = {
+    smtp: "smtp://host:587/ops@example.com",
+    "webhook+https": "webhook+https://host/path",
+  };
+  expect(() => parseUrl(text, "slack://channel", { secretPath: true, examples })).toThrow(
+    expect.objectContaining({
+      message: `"${shown}" is not a URL`,
+      hint: expect.stringContaining(`write for example ${example}`),
+    }),
+  );
+});
+
+test.each([
   ["smtp://user:s3cret@host:99999/me@example.com?password=s3cret"],
   ["smtp//user:s3cret@host/x"],
   ["user:s3cret@host"],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { closeSync, mkdirSync, openSync, symlinkSync } from "node:fs";
+import { chmodSync, closeSync, mkdirSync, openSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { acquireLock } from "../../src/agent/lock.ts";
 import { findAgents } from "../../src/control/find.ts";
@@ -28,6 +28,19 @@ describe("the agents of this host", () => {
     const fd = openSync(join(dir.path, "a/.dewy/lock"), "a+");
     expect(found(dir.path)).toEqual([]);
     closeSync(fd);
+  });
+
+  test("are none of what another user's program holds for one, be it a pipe", async () => {
+    using dir = tempDir();
+    chmodSync(dir.path, 0o777);
+    const make = "mkdir -p a/.dewy b/.dewy && mkfifo a/.dewy/lock && exec 8<>a/.dewy/lock";
+    const hold = `${make} && exec 9>b/.dewy/lock && flock -n 9 && echo ready && exec sleep 1000`;
+    const as = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    const stranger = Bun.spawn([...as, "sh", "-c", hold], { cwd: dir.path, stdout: "pipe" });
+    await stranger.stdout.getReader().read();
+    expect(found(dir.path)).toEqual([]);
+    stranger.kill();
+    await stranger.exited;
   });
 
   test("are named by where they really are", () => {

@@ -34,6 +34,7 @@ export const view: AgentView = {
   quarantine: [],
   failure: null,
   lastError: null,
+  notifiers: [],
   app: { kind: "serving", pid: 4711, generation: 1, replicas: null, inRotation: null },
 };
 

@@ -1,12 +1,17 @@
 import { describe, expect, test } from "bun:test";
 import {
   chmodSync,
+  chownSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   realpathSync,
+  rmSync,
   statSync,
+  symlinkSync,
+  writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import { runDewy } from "../support/dewy.ts";
@@ -114,6 +119,27 @@ describe("--user", () => {
     expect(code).toBe(1);
     expect(stderr).toContain(message);
     expect(readdirSync(host.root)).toEqual([]);
+  });
+
+  test("is refused in a directory of that user's, whose links root would follow", async () => {
+    await using host = new TestHost();
+    chmodSync(host.scratch, 0o755);
+    host.publish("v1.0.0", { VERSION: "v1.0.0\n" });
+    const precious = join(host.scratch, "precious");
+    writeFileSync(precious, "root's\n");
+    mkdirSync(join(host.root, ".dewy"));
+    symlinkSync(precious, join(host.root, ".dewy/lock"));
+    for (const path of [host.root, join(host.root, ".dewy")]) chownSync(path, 65_534, 65_534);
+    const args = ["assets", ...host.flags(), "--user", "nobody", "--once"];
+    const { code, stderr } = await runDewy(args);
+    expect(code).toBe(1);
+    expect(stderr).toContain(`${host.root} is owned by or writable for user nobody`);
+    expect(readFileSync(precious, "utf8")).toBe("root's\n");
+    expect(readdirSync(host.root)).toEqual([".dewy"]);
+    // As the hint says.
+    rmSync(join(host.root, ".dewy"), { recursive: true });
+    chownSync(host.root, 0, 0);
+    expect((await runDewy(args)).code).toBe(0);
   });
 
   test("is refused to an agent that is somebody else", async () => {

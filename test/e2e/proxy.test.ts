@@ -78,6 +78,12 @@ function pidsOf(host: TestHost): number[] {
     .sort((a, b) => a - b);
 }
 
+/** A crash of the release that is current, all its processes at once. */
+function killCurrent(host: TestHost): void {
+  const current = processesOf(host).filter(({ release }) => host.currentLink().endsWith(release));
+  for (const { pid } of current) process.kill(pid, "SIGKILL");
+}
+
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -142,6 +148,23 @@ describe("server --proxy", () => {
     120_000,
   );
 
+  test("nor of one that fails --health-cmd, which asks each process at its own port", async () => {
+    await using host = new TestHost();
+    host.publish("v1.0.0", bunApp("v1.0.0"));
+    const check = `curl -s "http://127.0.0.1:$DEWY_PORT/" | grep -q "^v1.* $DEWY_PID$"`;
+    const agent = behindProxy(host, ["--health-cmd", check, "--health-timeout", "4s"]);
+    await agent.logged("Start notification");
+    const load = startLoad(host.port, { kept: 0, fresh: 2, pauseMs: 5 });
+    host.publish("v2.0.0", bunApp("v2.0.0"));
+    const { reason } = await agent.logged("Quarantined", { tag: "v2.0.0" }, 60_000);
+    const { failures, answers } = await load.stop();
+    expect(failures).toEqual([]);
+    expect([...answers.keys()]).toEqual(["v1.0.0"]);
+    expect(`${reason ?? ""} ${JSON.stringify(host.state().quarantine)}`).toContain(
+      "the health command exited with code 1",
+    );
+  }, 120_000);
+
   test("nor of one that is well but not up for --min-uptime", async () => {
     await using host = new TestHost();
     host.publish("v1.0.0", bunApp("v1.0.0"));
@@ -173,12 +196,34 @@ describe("server --proxy", () => {
     host.publish("v1.0.0", bunApp("v1.0.0"));
     const agent = behindProxy(host, ["--soak", "2m"]);
     await agent.logged("Start notification");
-    host.publish("v2.0.0", bunApp("v2.0.0", "dies"));
+    host.publish("v2.0.0", bunApp("v2.0.0"));
     await agent.logged("Deploy done", { tag: "v2.0.0" }, 60_000);
+    killCurrent(host);
     await agent.logged("Went back to the release before", {}, 60_000);
     await host.serves("v1.0.0");
     expect(host.state().quarantine).toMatchObject([{ tag: "v2.0.0" }]);
     expect(host.state().current).toMatchObject({ tag: "v1.0.0" });
+  }, 120_000);
+
+  test("the way back is short while connections of the one before still drain", async () => {
+    await using host = new TestHost();
+    host.publish("v1.0.0", bunApp("v1.0.0"));
+    const agent = behindProxy(host, ["--soak", "2m", "--drain-time", "30s"]);
+    await agent.logged("Start notification");
+    const load = startLoad(host.port, { kept: 4, fresh: 2, pauseMs: 5 });
+    await until("the kept ones are connected", () => load.seen().requests > 50);
+    host.publish("v2.0.0", bunApp("v2.0.0"));
+    await agent.logged("Deploy done", { tag: "v2.0.0" }, 60_000);
+    killCurrent(host);
+    await agent.logged("Replica lost", {}, 60_000);
+    const lostMs = performance.now();
+    await agent.logged("Went back to the release before", {}, 60_000);
+    const backMs = performance.now() - lostMs;
+    console.log(`back after ${Math.round(backMs)} ms`);
+    expect(backMs).toBeLessThan(8000);
+    await host.serves("v1.0.0");
+    expect(agent.records.map(({ msg }) => msg)).not.toContain("Drain time over");
+    await load.stop();
   }, 120_000);
 
   test("a killed agent's processes are adopted by the next one, which serves at once", async () => {
@@ -264,6 +309,33 @@ describe("what another way of serving left running", () => {
     await until("it is gone", () => !isAlive(left));
   }, 60_000);
 
+  test("without --proxy hands its listener over to the proxy: nobody is refused", async () => {
+    await using host = new TestHost();
+    host.publish("v1.0.0", demoApp("v1.0.0"));
+    const first = host.server();
+    const left = Number((await host.serves("v1.0.0")).split(" ")[2]);
+    await first.logged("Start notification");
+    await first.stop("SIGKILL");
+    host.publish("v1.1.0", bunApp("v1.1.0"));
+    const load = startLoad(host.port, { kept: 0, fresh: 4, pauseMs: 5 });
+    await until("there is load", () => load.seen().requests > 50);
+    // It keeps the old app for five seconds after it has stopped accepting.
+    const silent = await Bun.connect({
+      hostname: "127.0.0.1",
+      port: host.port,
+      socket: { data: () => undefined },
+    });
+    const next = host.server(["--proxy"]);
+    await until("the new one serves", () => load.seen().answers.has("v1.1.0"));
+    await until("the old one is gone", () => !isAlive(left));
+    silent.end();
+    const { failures, requests } = await load.stop();
+    console.log(`taken over: ${requests} requests, ${failures.length} failed`);
+    expect(failures).toEqual([]);
+    expect(await next.stop()).toBe(0);
+    expect(await host.ask()).toBe("");
+  }, 60_000);
+
   test("behind a proxy is stopped by an agent without one", async () => {
     await using host = new TestHost();
     host.publish("v1.0.0", bunApp("v1.0.0"));
@@ -278,6 +350,33 @@ describe("what another way of serving left running", () => {
     expect(next.records.map(({ msg }) => msg)).toContain("Stopping a process left by an agent with --proxy");
   }, 60_000);
 });
+
+test.each<[string, (host: TestHost) => readonly string[]]>([
+  ["assets", (host) => ["assets", ...host.flags()]],
+  [
+    "containers, even with no engine there",
+    (host) => [
+      ...["container", "--root", host.root, "--registry", "img://127.0.0.1:1/shop", "--interval", "1s"],
+      ...["--port", `${freePort()}:8080`, "--runtime", "docker"],
+    ],
+  ],
+])(
+  "what is left behind a proxy is stopped by an agent of %s",
+  async (_, args) => {
+    await using host = new TestHost();
+    host.publish("v1.0.0", bunApp("v1.0.0"));
+    const first = behindProxy(host);
+    await first.logged("Start notification");
+    const left = pidsOf(host);
+    await first.stop("SIGKILL");
+    const next = host.start(args(host), { DOCKER_HOST: `unix://${host.scratch}/none.sock` });
+    await until("they are gone", () => left.filter(isAlive).length === 0);
+    expect(next.records.filter(({ level }) => level === "WARN").map(({ msg }) => msg)).toContain(
+      "Stopping a process left by an agent with --proxy",
+    );
+  },
+  60_000,
+);
 
 describe("a choice that does not go with the proxy", () => {
   const common = ["server", "--registry", "file:///srv/releases", "--port", "18000"];

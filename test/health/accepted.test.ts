@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { acceptedInode, readTcpTables } from "../../src/health/accepted.ts";
-import { tableAddresses } from "../../src/util/socket-table.ts";
+import { acceptedInode } from "../../src/health/accepted.ts";
+import { readTcpTables, tableAddresses } from "../../src/util/socket-table.ts";
 import { until } from "../support/until.ts";
 
 const caller = { host: "127.0.0.1", port: 54_321 };

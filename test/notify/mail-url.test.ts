@@ -2,11 +2,11 @@ import { describe, expect, test } from "bun:test";
 import { hostname } from "node:os";
 import { DewyError } from "../../src/errors.ts";
 import { filterParams } from "../../src/notify/filter.ts";
-import { mailParams, readMailUrl } from "../../src/notify/mail/url.ts";
+import { mailParams, mailUrl, readMailUrl } from "../../src/notify/mail/url.ts";
 import { readQueries } from "../../src/util/query.ts";
 
 function read(text: string, env: Record<string, string> = {}) {
-  const url = new URL(text);
+  const url = mailUrl(new URL(text));
   const [query] = readQueries(url, mailParams, filterParams);
   return readMailUrl(url, query, env);
 }
@@ -83,6 +83,17 @@ describe("a mail URL", () => {
     expect(read("smtp://h/a@b.c", { MAIL_USERNAME: "", MAIL_PASSWORD: "", MAIL_FROM: "" }).login).toBeNull();
   });
 
+  test("takes a + as it is written, but for names and subjects", () => {
+    const query = "username=ops+1&password=a+b%2Bc&from=Dewy+Bot+<d+1@e.f>&to=g+2@h.i&subject=My+App";
+    expect(read(`smtp://h/a+3@b.c?${query}`)).toMatchObject({
+      login: { username: "ops+1", password: "a+b+c" },
+      from: { name: "Dewy Bot", address: "d+1@e.f" },
+      to: ["a+3@b.c", "g+2@h.i"],
+      subject: "My App",
+    });
+    expect(read("smtp://h/a@b.c?from=ops+dewy@e.f").from.address).toBe("ops+dewy@e.f");
+  });
+
   test("takes an address as the server", () => {
     expect(read("smtp://[::1]:25/a@b.c")).toMatchObject({
       host: "::1",
@@ -100,7 +111,9 @@ describe("a mail URL", () => {
     ["smtp://h/a%ZZ@b.c", /badly escaped/],
     ["smtp:///a@b.c", /does not name a server/],
     ["smtp://h:0/a@b.c", /no port/],
-    ["smtp://h/a@b.c#x", /does not name a server/],
+    ["smtp://h/a@b.c?username=u&password=a#SeCrEt", /holds a "#"/],
+    ["smtp://h/a@b.c?username=u&password=a&SeCrEt", /unknown parameter behind "password"/],
+    ["smtp://h/a@b.c?username=u&password=a&SeCrEt=b", /unknown parameter behind "password"/],
     ["smtp://h%0a/a@b.c", /does not name a server/],
     ["smtp://u:SeCrEt@h/a@b.c", /no user before the host/],
     ["smtps://h/a@b.c?tls=false", /contradicts smtps/],

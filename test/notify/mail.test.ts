@@ -6,6 +6,7 @@ import { mailParams, readMailUrl } from "../../src/notify/mail/url.ts";
 import type { Notifier } from "../../src/notify/notifier.ts";
 import { Sender } from "../../src/notify/sender.ts";
 import { readQuery } from "../../src/util/query.ts";
+import { FakeClock } from "../support/clock.ts";
 import { failedHook, noticeOf } from "../support/notices.ts";
 import { OutboxHost, readerOf } from "../support/outbox-host.ts";
 import { recordingLog } from "../support/recording.ts";
@@ -23,7 +24,8 @@ const credentials = `username=${login.username}&password=${login.password}`;
 function open(port: number, { query = "", to = "ops@example.com", tls = "tls=false" } = {}) {
   const log = recordingLog();
   const url = new URL(`smtp://127.0.0.1:${port}/${to}?${tls}&${query}`);
-  return { notifier: openMail(readMailUrl(url, readQuery(url, mailParams), {}), { log }), log };
+  const clock = new FakeClock();
+  return { notifier: openMail(readMailUrl(url, readQuery(url, mailParams), {}), { log, clock }), log, clock };
 }
 
 async function failureOf(notifier: Notifier): Promise<DewyError> {
@@ -231,6 +233,55 @@ describe("recipients", () => {
     ]);
   });
 
+  test("one put off: it alone is tried again, until it is taken", async () => {
+    await using server = await MailServer.start({ tls: "none" });
+    server.fail({ at: "rcpt", reply: "450 4.2.0 Greylisted", address: "d@e.f" });
+    const { notifier, log } = open(server.port, { to: "a@b.c,d@e.f" });
+    const error = await failureOf(notifier);
+    expect(error).toMatchObject({ code: "http-status", retryable: true });
+    expect(error.message).toContain("answered 450 4.2.0 Greylisted to d@e.f");
+    expect(await failureOf(notifier)).toMatchObject({ retryable: true });
+    server.heal();
+    await notifier.notify(notice, forEver);
+    expect(server.mails.map(({ to }) => to)).toEqual([["a@b.c"], ["d@e.f"]]);
+    expect(log.records).toEqual([]);
+    await notifier.notify(noticeOf({ kind: "downloaded", tag: "v1.2.4" }), forEver);
+    expect(server.mails.at(-1)?.to).toEqual(["a@b.c", "d@e.f"]);
+  });
+
+  test("one put off for too long: the log names it, and it holds up no other notice until it is taken", async () => {
+    await using server = await MailServer.start({ tls: "none" });
+    const refusal = { at: "rcpt", reply: "452 4.2.2 Full", address: "d@e.f" } as const;
+    server.fail(refusal);
+    const { notifier, log, clock } = open(server.port, { to: "a@b.c,d@e.f" });
+    const next = (tag: string) =>
+      notifier.notify(noticeOf({ kind: "downloaded", tag }, { id: tag }), forEver);
+    await failureOf(notifier);
+    await clock.advance(30 * 60_000);
+    await notifier.notify(notice, forEver);
+    await next("v2");
+    expect(server.mails.map(({ to }) => to)).toEqual([["a@b.c"], ["a@b.c"]]);
+    const told = {
+      message: "Mail refused for some of the recipients",
+      attributes: { recipients: ["d@e.f"] },
+    };
+    expect(log.records).toMatchObject([told, told]);
+    server.heal();
+    await next("v3");
+    server.fail(refusal);
+    await expect(next("v4")).rejects.toMatchObject({ retryable: true });
+  });
+
+  test("some put off and the others refused: the first ones are tried again", async () => {
+    await using server = await MailServer.start({ tls: "none" });
+    const { notifier } = open(server.port, { to: "a@b.c,d@e.f" });
+    server.fail({ at: "rcpt", reply: "450 4.2.0 Greylisted", address: "a@b.c" });
+    await failureOf(notifier);
+    server.fail({ at: "rcpt", reply: "550 5.1.1 Who?" });
+    await notifier.notify(notice, forEver);
+    expect(server.mails.map(({ to }) => to)).toEqual([["d@e.f"]]);
+  });
+
   test.each([
     ["550 5.1.1 Who?", false],
     ["450 4.2.0 Greylisted", true],
@@ -341,7 +392,8 @@ describe("a mail server", () => {
     await using server = await MailServer.start({ tls: "none" });
     const url = new URL(`smtp://localhost:${server.port}/a@b.c?tls=false`);
     const log = recordingLog();
-    await openMail(readMailUrl(url, readQuery(url, mailParams), {}), { log }).notify(notice, forEver);
+    const clock = new FakeClock();
+    await openMail(readMailUrl(url, readQuery(url, mailParams), {}), { log, clock }).notify(notice, forEver);
     expect(server.mails).toHaveLength(1);
   });
 });

@@ -168,6 +168,10 @@ describe("an event in one plain line", () => {
       { kind: "crashed", tag: "v1.2.3", reason: "exit 1", delayMs: 1000, run: { count: 2, lastUntil: null } },
       "Error occurred (count: 2): Server of v1.2.3 died: exit 1. Next start in 1s",
     ],
+    [
+      { ...recovered, errors: 1, heldBack: 0, durationMs: 2_460_043 },
+      "Recovered: checks pass again after 41m0s: 1 error",
+    ],
     [{ ...recovered, errors: 1, heldBack: 0 }, "Recovered: checks pass again after 2m0s: 1 error"],
     [
       { ...recovered, trouble: "deploy" },

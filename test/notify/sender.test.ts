@@ -97,6 +97,19 @@ describe("a sender", () => {
     expect(second.taken).toEqual(["v2", "v3"]);
   });
 
+  test("says how many notices wait, and why, until they are taken", async () => {
+    await using host = new SenderHost();
+    host.add("v1", "v2");
+    const sender = host.send(new ScriptedNotifier().first(fails(away)));
+    await host.clock.advance(0);
+    const { name } = sender.view();
+    expect(name).not.toBe("");
+    expect(sender.view()).toEqual({ name, waiting: 2, problem: "no connection to slack.com" });
+    await host.clock.advance(1000);
+    await host.clock.advance(0);
+    expect(sender.view()).toEqual({ name, waiting: 0, problem: null });
+  });
+
   test("tries again for ever, ever later; one WARN at the start of an outage, one INFO at its end", async () => {
     await using host = new SenderHost();
     host.add("v1");

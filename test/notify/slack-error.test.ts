@@ -87,8 +87,8 @@ describe("what passes is tried again", () => {
     ["status 500", http(500), "http-status", "slack.test answered 500"],
     ["status 503", http(503), "http-status", "slack.test answered 503"],
     ["status 408", http(408), "http-status", "slack.test answered 408"],
-    ["a page", platform({ error: `<html>${token}</html>` }), "bad-answer", "no answer of Slack"],
-    ["nothing", platform({}), "bad-answer", "no answer of Slack"],
+    ["a page", platform({ error: `<html>${token}</html>` }), "bad-answer", "no JSON answer of Slack"],
+    ["nothing", platform({}), "bad-answer", "no JSON answer of Slack"],
     ["status 204", http(204), "bad-answer", "status 204"],
     ["status 404", http(404), "not-found", "slack.test answered 404"],
     [

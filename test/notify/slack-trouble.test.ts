@@ -33,6 +33,12 @@ describe("a service in trouble", () => {
       { code: "rate-limited", retryAfterMs: 60_000 },
     ],
     ["a page", { status: 200, body: "<html>captive portal</html>" }, { code: "bad-answer", retryable: true }],
+    ["null", { status: 200, body: "null" }, { code: "bad-answer", retryable: true }],
+    [
+      "what it calls compressed",
+      { status: 200, headers: { "Content-Encoding": "gzip" }, body: "{}" },
+      { code: "bad-answer", retryable: true },
+    ],
     ["nothing", { status: 204 }, { code: "bad-answer", retryable: true }],
     ["half an answer", "cut", { code: "network-unreachable", retryable: true }],
     ["no answer for what it took", "cut-when-taken", { code: "network-unreachable", retryable: true }],

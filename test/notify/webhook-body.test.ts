@@ -44,6 +44,21 @@ describe("as JSON", () => {
     expect(JSON.parse(webhookBody(noticeOf(event), "json"))).toMatchObject({ event, text: messageOf(event) });
   });
 
+  test("the text is one plain line, whatever a program said", () => {
+    const notice = failedWith("no\nsuch \u001b[31mtable\u001b[0m\u202e \u0007end");
+    const { text } = JSON.parse(webhookBody(notice, "json"));
+    expect(text).toMatch(/no such table +end/);
+    expect(text).not.toMatch(/[\p{Cc}\u202e]/u);
+  });
+
+  test("durations are whole milliseconds", () => {
+    const took = noticeOf({ ...failedHook, result: { ...hookResult, durationMs: 12.345678 } });
+    expect(JSON.parse(webhookBody(took, "json")).event.result.durationMs).toBe(12);
+    const recovered = { kind: "recovered", trouble: "check", errors: 1, heldBack: 0, outages: 1 } as const;
+    const over = noticeOf({ ...recovered, durationMs: 1000.5 });
+    expect(JSON.parse(webhookBody(over, "json")).event.durationMs).toBe(1001);
+  });
+
   test("a hook's output is cut to its end", () => {
     const { event } = JSON.parse(webhookBody(hookWith(`${"x".repeat(60_000)}END`), "json"));
     expect(event.result.stdout).toHaveLength(8_000);

@@ -42,7 +42,7 @@ async function serves(engine: ProcessEngine, id: string): Promise<Instance> {
   return await until("it listens", async () => {
     const instance = await inspect(engine, id);
     const [port] = instance.ports;
-    return port !== undefined && engine.listening(instance, port) === "its-own" && instance;
+    return port !== undefined && (await engine.listening(instance, port)) === "its-own" && instance;
   });
 }
 
@@ -141,11 +141,32 @@ describe("a process", () => {
   test("what it left behind when it ended goes with it", async () => {
     await using host = new ProcessHost();
     const engine = host.engine();
-    const { id, pid } = await startScript(host, engine, "sleep 63 & exit 1");
+    const script = `sleep 63 & until test -e "$DEWY_RELEASE_DIR/end"; do sleep 0.02; done; exit 1`;
+    const { id, pid, image } = await startScript(host, engine, script);
+    writeFileSync(join(host.root, "releases", image, "end"), "");
     await until("it has ended", async () => (await inspect(engine, id)).status === "exited");
     expect(isAlive(pid)).toBe(true);
     await engine.stop(id, 5000, c);
     expect(isAlive(pid)).toBe(false);
+  }, 30_000);
+});
+
+describe("a health command", () => {
+  const check = async (command: string) => {
+    await using host = new ProcessHost();
+    const engine = host.engine({ healthCommand: command });
+    const instance = await start(host, engine);
+    return await engine.check(instance, 5000, c);
+  };
+
+  test("is told the process and its port, and does not bear the mark of the app's processes", async () => {
+    const probed = await check('test "$DEWY_PORT" -gt 0 && kill -0 "$DEWY_PID" && test -z "$DEWY_REPLICA"');
+    expect(probed).toMatchObject({ ok: true });
+  }, 30_000);
+
+  test("that fails is what was seen", async () => {
+    const seen = "the health command exited with code 4";
+    expect(await check("exit 4")).toEqual({ ok: false, seen });
   }, 30_000);
 });
 
@@ -175,7 +196,8 @@ describe("whether a process listens", () => {
         .catch(() => false);
     await until("it listens there", isHeard);
     const instance = await inspect(engine, id);
-    expect(instance.ports.map((port) => engine.listening(instance, port))).toEqual(["not-its-own"]);
+    const told = instance.ports.map((port) => engine.listening(instance, port));
+    expect(await Promise.all(told)).toEqual(["not-its-own"]);
   }, 30_000);
 
   test("at a port that somebody else has taken first is no fault of its own", async () => {

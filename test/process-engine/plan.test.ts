@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { inRelease } from "../../src/process/in-release.ts";
 import type { ProcessSpec } from "../../src/process-engine/engine.ts";
-import { inRelease, type ProcessPlan, planProcesses } from "../../src/process-engine/plan.ts";
+import { type ProcessPlan, planProcesses } from "../../src/process-engine/plan.ts";
 
 describe("a word of the command", () => {
   test.each<[string, string]>([
@@ -42,7 +43,7 @@ describe("a plan", () => {
 
   function planned(changes: Partial<ProcessPlan> = {}) {
     const specs: ProcessSpec[] = [];
-    const engine = { create: (spec: ProcessSpec) => `${specs.push(spec)}` };
+    const engine = { create: async (spec: ProcessSpec) => `${specs.push(spec)}` };
     return { specs, deployment: planProcesses({ ...plan, ...changes }, deployed, engine) };
   }
 

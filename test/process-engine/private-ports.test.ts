@@ -21,34 +21,35 @@ describe("private ports lie", () => {
 });
 
 describe("a private port", () => {
-  test("is none that this host's own connections come from", () => {
+  test("is none that this host's own connections come from", async () => {
     const [low = 0, high = 0] = readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8")
       .split("\t")
       .map(Number);
-    const port = new PrivatePorts(new Set()).take(new Set());
+    const port = await new PrivatePorts(new Set()).take(new Set());
     expect(port < low || port > high).toBe(true);
   });
 
-  test("rests after it was given", () => {
+  test("rests after it was given", async () => {
     const ports = new PrivatePorts(new Set(), 0.2);
-    const first = ports.take(new Set());
-    expect(ports.take(new Set())).toBeGreaterThan(first);
+    const first = await ports.take(new Set());
+    expect(await ports.take(new Set())).toBeGreaterThan(first);
   });
 
-  test("is no one's already: not another process's, not the proxy's, not taken by whoever listens", () => {
+  test("is no one's already: not another process's, not the proxy's, not taken by whoever listens", async () => {
     const start = 0.4;
-    const [first, second, third, fourth] = Array.from({ length: 4 }, () => 0).reduce<number[]>((found) => {
-      const ports = new PrivatePorts(new Set(found), start);
-      return [...found, ports.take(new Set())];
-    }, []);
+    const found: number[] = [];
+    for (let each = 0; each < 4; each++) {
+      found.push(await new PrivatePorts(new Set(found), start).take(new Set()));
+    }
+    const [first, second, third, fourth] = found;
     using _ = Bun.serve({ hostname: "127.0.0.1", port: first ?? 0, fetch: () => new Response() });
     const ports = new PrivatePorts(new Set([second ?? 0]), start);
-    expect(ports.take(new Set([third ?? 0]))).toBe(fourth ?? 0);
+    expect(await ports.take(new Set([third ?? 0]))).toBe(fourth ?? 0);
   });
 
   test("that a connection of another end still holds is passed over", async () => {
     const start = 0.6;
-    const free = new PrivatePorts(new Set(), start).take(new Set());
+    const free = await new PrivatePorts(new Set(), start).take(new Set());
     const { promise, resolve } = Promise.withResolvers<void>();
     const server = Bun.listen({
       hostname: "127.0.0.1",
@@ -70,6 +71,6 @@ describe("a private port", () => {
     await promise;
     client.end();
     server.stop(true);
-    expect(new PrivatePorts(new Set(), start).take(new Set())).not.toBe(free);
+    expect(await new PrivatePorts(new Set(), start).take(new Set())).not.toBe(free);
   });
 });

@@ -31,7 +31,7 @@ export class ProcessHost implements AsyncDisposable {
   engine(options: Partial<ProcessEngineOptions> = {}): ProcessEngine {
     const { root, record, log } = this;
     const env = { PATH: process.env["PATH"] };
-    const all = { app, root, env, envDir: null, user: null, avoidPorts: [], ...options };
+    const all = { app, root, env, envDir: null, user: null, avoidPorts: [], healthCommand: null, ...options };
     const engine = ProcessEngine.open(all, { record, clock: systemClock, log });
     this.#engines.push(engine);
     return engine;

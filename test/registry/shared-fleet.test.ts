@@ -108,6 +108,7 @@ class Fleet {
       report: false,
       retryRequest: join(root, "retry"),
       onStep: () => undefined,
+      notifiers: () => [],
       onQuiet: () => undefined,
       settings: { command: "assets", root, host: name, env: {}, user: null, hasPort: false },
     });

@@ -120,7 +120,12 @@ describe("hosts that share a registry's answers", () => {
     world.upstream.failure = away;
     await world.clock.advance(20_000);
     for (const { registry } of [web1, web2]) {
-      expect((await registry.latest(c)).shared).toEqual({ asOf, isStale: true, windowMs: ttlMs });
+      expect((await registry.latest(c)).shared).toEqual({
+        asOf,
+        isStale: true,
+        windowMs: ttlMs,
+        failure: expect.any(String),
+      });
     }
     world.upstream.failure = null;
     await world.clock.advance(backoffMs);

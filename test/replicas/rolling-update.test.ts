@@ -435,6 +435,70 @@ describe("old replicas", () => {
   });
 });
 
+describe("going back", () => {
+  const returning = { ...noSteps, returning: true };
+
+  test("does not wait for replicas that still drain", async () => {
+    await using host = openHost({ replicas: 1, drainMs: 60_000 });
+    const v1 = deployment(host.runtime, "v1");
+    await host.set.update(v1, noSteps, c);
+    const [old = ""] = host.rotation.members;
+    host.rotation.connect(old, 1);
+    await host.set.update(deployment(host.runtime, "v2"), noSteps, c);
+    expect(await host.set.update(v1, returning, c)).toBe("restarted");
+    expect(host.serving()).toEqual(["v1"]);
+    expect(host.rotation.connections(old)).toBe(1);
+  });
+
+  test("takes new connections from what is bad with the first that is healthy", async () => {
+    await using host = openHost({ replicas: 2, minUptimeMs: 300 });
+    const v1 = deployment(host.runtime, "v1");
+    await host.set.update(v1, noSteps, c);
+    await host.set.update(deployment(host.runtime, "v2"), noSteps, c);
+    await host.set.settled(c);
+    const bad = [...host.rotation.members];
+    const from = host.rotation.course.length;
+    host.rotation.watchFewest();
+    let wellAtMs = 0;
+    host.rotation.onChange = () => {
+      if (wellAtMs === 0 && !bad.some((id) => host.rotation.members.includes(id)))
+        wellAtMs = performance.now();
+    };
+    await host.set.update(v1, returning, c);
+    expect(host.rotation.course[from]).toStartWith("admit");
+    expect(host.rotation.course.slice(from + 1, from + 3).sort()).toEqual(
+      bad.map((id) => `retire ${id}`).sort(),
+    );
+    expect(host.rotation.fewest).toBe(1);
+    // What is recorded waits until it has stayed up; connections do not.
+    expect(performance.now() - wellAtMs).toBeGreaterThan(250);
+    await host.settles("v1");
+  });
+
+  test("goes on with one, and makes up for those that did not come up", async () => {
+    await using host = openHost({ replicas: 2 });
+    const v1 = deployment(host.runtime, "v1");
+    await host.set.update(v1, noSteps, c);
+    await host.set.update(deployment(host.runtime, "v2"), noSteps, c);
+    await host.set.settled(c);
+    let starts = 0;
+    host.runtime.onCall = (operation) => {
+      if (operation === "start" && ++starts === 1) throw new DewyError("engine-failed", "no memory is left");
+    };
+    expect(await host.set.update(v1, returning, c)).toBe("restarted");
+    expect(host.serving()).toEqual(["v1"]);
+    await host.settles("v1");
+  });
+
+  test("to what does not come up either leaves what runs as it was", async () => {
+    await using host = openHost();
+    const { unharmed } = await runningV1(host);
+    const bad = deployment(host.runtime, "v0", "exit");
+    expect(await failure(host.set.update(bad, returning, c))).toMatchObject({ code: "start-failed" });
+    await unharmed();
+  });
+});
+
 test("replicas are made from the deployment's own image though its name has come to mean another", async () => {
   await using host = openHost({ replicas: 1 });
   const v1 = deployment(host.runtime, "v1");

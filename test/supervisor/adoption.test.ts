@@ -5,8 +5,16 @@ import { openListener } from "../../src/supervisor/listener.ts";
 import { inodesAt } from "../../src/supervisor/listening.ts";
 import type { SupervisorRecord } from "../../src/supervisor/record.ts";
 import type { SupervisorOptions } from "../../src/supervisor/supervisor.ts";
-import { bootId, commandName, processStat } from "../../src/util/procfs.ts";
-import { AppHost, groupIsGone, httpCommand, killGroup, pidOf, shellApps } from "../support/app-host.ts";
+import { bootId, commandName, processStat, processUser } from "../../src/util/procfs.ts";
+import {
+  AppHost,
+  groupIsGone,
+  httpCommand,
+  killGroup,
+  pidOf,
+  shellApps,
+  shellCommand,
+} from "../support/app-host.ts";
 import { startLoad } from "../support/load.ts";
 import { until } from "../support/until.ts";
 
@@ -61,6 +69,41 @@ describe("after the agent was killed", () => {
     await supervisor[Symbol.asyncDispose]();
     expect(groupIsGone(next)).toBe(true);
   });
+
+  test.each(["with", "without"])(
+    "%s a record, what another user has running is no app of this directory",
+    async (how) => {
+      await using host = new AppHost();
+      host.shellRelease("v1", shellApps.stays);
+      const env = { DEWY_ROOT: host.root, SERVER_STARTER_GENERATION: "1" };
+      const as = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+      const stranger = Bun.spawn([...as, "sleep", "1000"], {
+        env: { PATH: process.env["PATH"], ...env },
+        detached: true,
+      });
+      const rehearsal = { ...env, PATH: process.env["PATH"], DEWY_REHEARSAL: "1" };
+      const stray = Bun.spawn([...as, "sleep", "1000"], { env: rehearsal, detached: true });
+      for (const { pid } of [stranger, stray]) {
+        await until(
+          "it is the other user's",
+          () => commandName(pid) === "sleep" && processUser(pid) === 65_534,
+        );
+      }
+      if (how === "with") {
+        const noted = { number: 1, pid: null, startTicks: null, release: "v1" };
+        host.record.write({ command: [...shellCommand], listeners: [], generations: [noted] });
+      }
+      await using supervisor = await host.open();
+      host.switchTo("v1");
+      expect(await supervisor.resume("v1", c)).toBe("started");
+      expect(pidOf(supervisor)).not.toBe(stranger.pid);
+      expect([stranger.exitCode, stray.exitCode]).toEqual([null, null]);
+      for (const one of [stranger, stray]) {
+        one.kill();
+        await one.exited;
+      }
+    },
+  );
 
   test("an app that ended meanwhile is started", async () => {
     await using host = new AppHost();

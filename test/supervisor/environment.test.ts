@@ -1,11 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, linkSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { readEnvDir } from "../../src/process/environment.ts";
+import { readEnvDir } from "../../src/process/env-dir.ts";
 import { listenEnvironment } from "../../src/supervisor/environment.ts";
 import type { ListenSpec } from "../../src/supervisor/listen-spec.ts";
 import type { Supervisor } from "../../src/supervisor/supervisor.ts";
 import { descriptorOf } from "../../src/util/procfs.ts";
+import type { User } from "../../src/util/user.ts";
 import { AppHost, environmentOf, pidOf, shellApps } from "../support/app-host.ts";
 import { freePort } from "../support/host.ts";
 import { tempDir } from "../support/temp-dir.ts";
@@ -138,7 +139,7 @@ describe("reading an ENVDIR", () => {
   ])("%s", (_, content, value) => {
     using dir = tempDir();
     writeFileSync(join(dir.path, "NAME"), content);
-    expect(readEnvDir(dir.path)).toEqual({ NAME: value });
+    expect(readEnvDir(dir.path, null)).toEqual({ NAME: value });
   });
 
   test("hidden files, directories and names with `=` are passed over", () => {
@@ -146,10 +147,59 @@ describe("reading an ENVDIR", () => {
     mkdirSync(join(dir.path, "DIRECTORY"));
     writeFileSync(join(dir.path, ".hidden"), "x");
     writeFileSync(join(dir.path, "A=B"), "x");
-    expect(readEnvDir(dir.path)).toEqual({});
+    expect(readEnvDir(dir.path, null)).toEqual({});
   });
 });
 
 function appEnvironment(supervisor: Supervisor): Promise<Map<string, string>> {
   return environmentOf(pidOf(supervisor), "sleep");
 }
+
+describe("an ENVDIR that root reads for another user", () => {
+  const user: User = { uid: 65_534, gid: 65_534, groups: [65_534], name: "nobody", home: "/" };
+
+  function envDir(owner: number) {
+    const dir = tempDir();
+    chmodSync(dir.path, 0o755);
+    mkdirSync(join(dir.path, "env"));
+    writeFileSync(join(dir.path, "secret"), "root's", { mode: 0o600 });
+    chownSync(join(dir.path, "env"), owner, owner);
+    return {
+      path: join(dir.path, "env"),
+      secret: join(dir.path, "secret"),
+      [Symbol.dispose]: () => dir[Symbol.dispose](),
+    };
+  }
+
+  test.each<[string, (path: string, secret: string) => void]>([
+    ["by a link", (path, secret) => symlinkSync(secret, path)],
+    ["by a second name", (path, secret) => linkSync(secret, path)],
+  ])("gives him nothing of root's that he leads to %s", (_, lead) => {
+    using dir = envDir(user.uid);
+    lead(join(dir.path, "NAME"), dir.secret);
+    expect(() => readEnvDir(dir.path, user)).toThrow("who may not read it");
+    // He could read it himself.
+    chmodSync(dir.secret, 0o604);
+    if (_ === "by a second name") expect(readEnvDir(dir.path, user)).toEqual({ NAME: "root's" });
+  });
+
+  test("is read with its links and its secrets where root put them", () => {
+    using dir = envDir(0);
+    symlinkSync(dir.secret, join(dir.path, "NAME"));
+    expect(readEnvDir(dir.path, user)).toEqual({ NAME: "root's" });
+  });
+
+  test("may hold files of his, and a secret that root put there", () => {
+    using dir = envDir(user.uid);
+    writeFileSync(join(dir.path, "HIS"), "his", { mode: 0o600 });
+    chownSync(join(dir.path, "HIS"), user.uid, user.gid);
+    writeFileSync(join(dir.path, "SECRET"), "root's", { mode: 0o600 });
+    expect(readEnvDir(dir.path, user)).toEqual({ HIS: "his", SECRET: "root's" });
+  });
+
+  test("is refused where a value is longer than any variable", () => {
+    using dir = envDir(0);
+    writeFileSync(join(dir.path, "NAME"), "x".repeat(200_000));
+    expect(() => readEnvDir(dir.path, user)).toThrow("more than a variable can");
+  });
+});

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { rehearsalVariable } from "../../src/process/environment.ts";
 import type { HealthOptions } from "../../src/supervisor/checker.ts";
 import { environment, processIds, processStat } from "../../src/util/procfs.ts";
-import { AppHost, groupIsGone, httpCommand, pidOf } from "../support/app-host.ts";
+import { AppHost, groupIsGone, httpCommand, pidOf, shellApps } from "../support/app-host.ts";
 import type { GateBehaviour } from "../support/gate-app.ts";
 import { startLoad } from "../support/load.ts";
 import { until } from "../support/until.ts";
@@ -57,7 +57,56 @@ describe("with a rehearsal", () => {
       expect([...answers.keys()]).toEqual(["v1"]);
       expect(rehearsing(host.root)).toEqual([]);
       expect(host.record.read()).toMatchObject({ rehearsals: [], generations: [{ number: 1 }] });
-      expect(host.steps).toEqual(["prepare", "undo"]);
+      expect(host.steps).toEqual([]);
+    },
+    testMs,
+  );
+
+  test(
+    "a version finds itself by its own path, and `current` leads to the old one until it has passed",
+    async () => {
+      await using host = new AppHost();
+      host.shellRelease("v1", shellApps.stays);
+      host.shellRelease(
+        "v2",
+        'echo "$0 $DEWY_RELEASE_DIR $(readlink current) $1" >> started\nexec sleep 1000',
+      );
+      host.switchTo("v1");
+      const command = ["./current/app", "--config=./current/x"];
+      const checked = { ...health, path: null, command: 'test -x "$DEWY_RELEASE_DIR/app"' };
+      await using supervisor = await host.open({ command, health: checked, rehearse: true });
+      await supervisor.resume("v1", c);
+      await supervisor.replace(host.change("v2", "v1"), c);
+      const own = join(host.root, "releases/v2");
+      expect(readFileSync(join(host.root, "started"), "utf8").trim().split("\n")).toEqual([
+        `${own}/app ${own} releases/v1 --config=./releases/v2/x`,
+        `${join(host.root, "current")}/app ${own} releases/v2 --config=./current/x`,
+      ]);
+    },
+    testMs,
+  );
+
+  test(
+    "a unix socket's app that has a user of its own is asked by a command that runs as him",
+    async () => {
+      await using host = new AppHost();
+      chmodSync(host.root, 0o755);
+      mkdirSync(join(host.root, "tmp"), { mode: 0o700 });
+      host.switchTo(host.gateRelease("v1", {}));
+      host.gateRelease("v2", {});
+      const listen = [{ kind: "unix", path: join(host.root, "app.sock") } as const];
+      const bun = realpathSync(process.execPath);
+      const ask = `await fetch("http://app/", { unix: process.env.DEWY_SOCKET })`;
+      const command = `test -z "$DEWY_REHEARSAL" || ${bun} -e '${ask}'`;
+      await using supervisor = await host.open({
+        command: [bun, ...httpCommand.slice(1)],
+        listen,
+        user: { uid: 54_321, gid: 4242, groups: [4242], name: "app", home: "/" },
+        health: { ...health, path: null, command, timeoutMs: 10_000 },
+        rehearse: true,
+      });
+      await supervisor.resume("v1", c);
+      expect(await supervisor.replace(host.change("v2", "v1"), c)).toBe("restarted");
     },
     testMs,
   );

@@ -87,9 +87,16 @@ describe("while a version is on probation", () => {
       host.gateRelease("v1", {});
       await using supervisor = await host.openHttp({ health });
       await supervisor.replace(host.change("v1", null), c);
-      const checks = supervisor.checks?.checks ?? 0;
+      const made = () => supervisor.checks?.checks ?? 0;
+      const before = made();
+      host.isSoaking = true;
+      await until("it was checked", () => made() > before);
+      host.isSoaking = false;
+      // One may be under way.
+      await Bun.sleep(2 * health.intervalMs);
+      const checks = made();
       await Bun.sleep(5 * health.intervalMs);
-      expect(supervisor.checks?.checks ?? 0).toBe(checks);
+      expect(made()).toBe(checks);
     },
     testMs,
   );
@@ -188,6 +195,34 @@ describe("where nobody can tell who answered (a unix socket)", () => {
           : host.sicknesses.length > 0,
       );
       expect(host.sicknesses).toEqual(sickness === undefined ? [] : [sickness]);
+    },
+    testMs,
+  );
+
+  test(
+    "one that takes no connection is found out though the old one still answers for a while",
+    async () => {
+      await using host = new AppHost();
+      const listen = [{ kind: "unix", path: join(host.root, "app.sock") } as const];
+      host.switchTo(host.gateRelease("v1", {}));
+      host.gateRelease("v2", { is: "deaf" });
+      const options = { ...health, timeoutMs: 1500 };
+      const killOldDelayMs = 1500;
+      await using supervisor = await host.open({
+        command: httpCommand,
+        listen,
+        health: options,
+        killOldDelayMs,
+      });
+      await supervisor.resume("v1", c);
+      const old = pidOf(supervisor);
+      await supervisor.replace(host.change("v2", "v1"), c);
+      host.isSoaking = true;
+      expect(groupIsGone(old)).toBe(false);
+      await until("it was found out", () => host.sicknesses.length > 0);
+      expect(groupIsGone(old)).toBe(true);
+      expect(host.sicknesses).toMatchObject([{ release: "v2", kind: "unproven" }]);
+      expect(host.log.at("info")).not.toContain("Health check passed");
     },
     testMs,
   );

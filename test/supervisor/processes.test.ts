@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
-import { processIsAlive, stopProcess } from "../../src/process/process.ts";
+import { groupMembers, processIsAlive, stopProcess } from "../../src/process/process.ts";
 import { openListener } from "../../src/supervisor/listener.ts";
 import { inodesAt, listeningInodes } from "../../src/supervisor/listening.ts";
 import {
@@ -98,7 +98,7 @@ describe("stopping a process", () => {
 
   test("that ends on SIGTERM needs no more", async () => {
     const child = Bun.spawn(["sleep", "1000"], { detached: true });
-    expect(await stopProcess({ pid: child.pid, leadsGroup: true }, 60_000, systemClock, c)).toEqual({
+    expect(await stopProcess(targetOf(child.pid), 60_000, systemClock, c)).toEqual({
       killed: false,
     });
     await child.exited;
@@ -108,7 +108,7 @@ describe("stopping a process", () => {
   test("that does not, is killed when its time is over", async () => {
     const child = await ready(stubborn);
     const clock = new FakeClock();
-    const stopping = stopProcess({ pid: child.pid, leadsGroup: true }, 30_000, clock, c);
+    const stopping = stopProcess(targetOf(child.pid), 30_000, clock, c);
     await clock.advance(29_000);
     expect(child.exitCode).toBeNull();
     await clock.advance(1500);
@@ -121,23 +121,60 @@ describe("stopping a process", () => {
   test("that does not, is killed at once when the call ends", async () => {
     const child = await ready(stubborn);
     const stop = new AbortController();
-    const stopping = stopProcess({ pid: child.pid, leadsGroup: true }, 600_000, systemClock, stop);
+    const stopping = stopProcess(targetOf(child.pid), 600_000, systemClock, stop);
     stop.abort();
     expect(await stopping).toEqual({ killed: true });
     await child.exited;
   });
 
+  test("leaves whoever has its number now alone", async () => {
+    const other = Bun.spawn(["sleep", "1000"], { detached: true });
+    const { pid, startTicks } = targetOf(other.pid);
+    await stopProcess({ ...targetOf(pid), startTicks: 1 }, 1000, systemClock, c);
+    expect(processIsAlive(pid, startTicks)).toBe(true);
+    other.kill();
+    await other.exited;
+  });
+
+  describe("whose leader is gone ends what it left", () => {
+    const parent = async (env: Record<string, string>) => {
+      const child = await ready(["sh", "-c", "sleep 1000 & echo ready; exec sleep 0.1"], env);
+      const target = { ...targetOf(child.pid), root: "/srv/app" };
+      const left = groupMembers(child.pid).filter(({ pid }) => pid !== child.pid);
+      await child.exited;
+      return { target, left };
+    };
+
+    test("where that bears its directory's name", async () => {
+      const { target } = await parent({ DEWY_ROOT: "/srv/app" });
+      await stopProcess(target, 5000, systemClock, c);
+      expect(groupMembers(target.pid)).toEqual([]);
+    });
+
+    test("or was seen in its group when it ended, and nothing of somebody else's", async () => {
+      const { target, left } = await parent({ DEWY_ROOT: "/srv/other" });
+      await stopProcess(target, 5000, systemClock, c);
+      expect(groupMembers(target.pid)).toEqual(left);
+      await stopProcess({ ...target, left }, 5000, systemClock, c);
+      expect(groupMembers(target.pid)).toEqual([]);
+    });
+  });
+
   test("that is gone is done", async () => {
     const child = Bun.spawn(["true"], { detached: true });
     await child.exited;
-    expect(await stopProcess({ pid: child.pid, leadsGroup: true }, 1000, systemClock, c)).toEqual({
+    expect(await stopProcess(targetOf(child.pid), 1000, systemClock, c)).toEqual({
       killed: false,
     });
   });
 });
 
-async function ready(command: string[]) {
-  const child = Bun.spawn(command, { detached: true, stdout: "pipe" });
+function targetOf(pid: number) {
+  return { pid, startTicks: processStat(pid)?.startTicks ?? 0, leadsGroup: true, root: "/" };
+}
+
+async function ready(command: string[], env: Record<string, string> = {}) {
+  const child = Bun.spawn(command, { detached: true, stdout: "pipe", env: { ...process.env, ...env } });
   await child.stdout.getReader().read();
   return child;
 }

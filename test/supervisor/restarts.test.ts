@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { mkdirSync, rmdirSync } from "node:fs";
+import { join } from "node:path";
 import { AppHost, pidOf, shellApps } from "../support/app-host.ts";
 import { until } from "../support/until.ts";
 
@@ -37,6 +39,23 @@ describe("restarts are counted by their reason", () => {
     expect(supervisor.restarts).toEqual(none);
     await until("it runs again", () => supervisor.state.kind === "running");
     expect(supervisor.restarts).toEqual({ ...none, crash: 1 });
+  });
+
+  test("one that the host is at fault for is told as such", async () => {
+    await using host = new AppHost();
+    const envDir = join(host.root, "env");
+    mkdirSync(envDir);
+    await using supervisor = await host.open({ envDir });
+    await supervisor.replace(host.change(host.shellRelease("v1", shellApps.stays), null), c);
+    rmdirSync(envDir);
+    process.kill(pidOf(supervisor), "SIGKILL");
+    await until("it could not be started", () => host.crashes.length >= 2);
+    expect(host.crashes.slice(0, 2)).toMatchObject([
+      { blame: "release", reason: "the server was killed by SIGKILL" },
+      { blame: "environment", reason: expect.stringContaining("read ENVDIR") },
+    ]);
+    mkdirSync(envDir);
+    await until("it runs again", () => supervisor.state.kind === "running");
   });
 
   test("a signal that comes while a crash is waited out is a signal's", async () => {

@@ -251,9 +251,9 @@ describe("when the app dies", () => {
     await supervisor.resume("v1", c);
     await until("it died three times", () => host.crashes.length >= 3);
     expect(host.crashes.slice(0, 3)).toEqual([
-      { release: "v1", reason: "the server exited with code 3", delayMs: 200 },
-      { release: "v1", reason: "the server exited with code 3", delayMs: 400 },
-      { release: "v1", reason: "the server exited with code 3", delayMs: 800 },
+      { release: "v1", reason: "the server exited with code 3", delayMs: 200, blame: "release" },
+      { release: "v1", reason: "the server exited with code 3", delayMs: 400, blame: "release" },
+      { release: "v1", reason: "the server exited with code 3", delayMs: 800, blame: "release" },
     ]);
     expect(supervisor.state).toMatchObject({ kind: "backoff", release: "v1" });
   });
@@ -281,6 +281,21 @@ describe("when the app dies", () => {
     await until("its child is gone", () => groupIsGone(first));
   });
 
+  test("while an old one is kept for a while ends the wait for it, and what it left goes", async () => {
+    await using host = new AppHost();
+    host.switchTo(host.shellRelease("v1", shellApps.leavesChild));
+    host.shellRelease("v2", shellApps.stays);
+    await using supervisor = await host.open({ killOldDelayMs: 600_000, stopTimeoutMs: 200 });
+    await supervisor.resume("v1", c);
+    await sleeps(supervisor);
+    const old = pidOf(supervisor);
+    await supervisor.replace(host.change("v2", "v1"), c);
+    expect(groupIsGone(old)).toBe(false);
+    process.kill(old, "SIGKILL");
+    await until("its child is gone", () => groupIsGone(old));
+    await until("it is forgotten", () => host.record.read()?.generations.length === 1);
+  });
+
   test("in back-off, a deploy replaces it at once and its restart is off", async () => {
     await using host = new AppHost();
     host.switchTo(host.shellRelease("v1", shellApps.dies));
@@ -290,7 +305,7 @@ describe("when the app dies", () => {
     await until("it is in back-off", () => host.crashes.length >= 2);
     expect(await supervisor.replace(host.change("v2", "v1"), c)).toBe("started");
     const { number } = runningGeneration(supervisor.state);
-    await Bun.sleep(900);
+    await host.waitsForNothing();
     expect(runningGeneration(supervisor.state)).toMatchObject({ number, release: "v2" });
     expect(host.record.read()?.generations).toHaveLength(1);
   });
@@ -321,14 +336,14 @@ describe("when the app dies", () => {
       const prepare = async () => {
         process.kill(pidOf(supervisor), "SIGKILL");
         await until("its restart is due", () => supervisor.state.kind === "backoff");
-        // Longer than the first restart's delay.
-        await Bun.sleep(300);
+        // The restart's delay is over, and it waits for this change.
+        await host.waitsForNothing();
         host.switchTo("v2");
       };
       const replacing = supervisor.replace(host.change("v2", "v1", { prepare }), c);
       if (end === "succeeds") expect(await replacing).toBe("started");
       else await expect(replacing).rejects.toMatchObject({ code: "start-failed" });
-      await Bun.sleep(600);
+      await host.waitsForNothing();
       const release = end === "succeeds" ? "v2" : "v1";
       expect(supervisor.state).toMatchObject({ kind: "running", release });
       expect(host.record.read()?.generations).toMatchObject([{ release }]);
@@ -437,7 +452,7 @@ describe("the end", () => {
     await until("it is in back-off", () => supervisor.state.kind === "backoff");
     await supervisor[Symbol.asyncDispose]();
     const starts = readFileSync(join(host.root, "starts"), "utf8");
-    await Bun.sleep(500);
+    await host.waitsForNothing();
     expect(readFileSync(join(host.root, "starts"), "utf8")).toBe(starts);
     expect(supervisor.state).toEqual({ kind: "stopped" });
   });

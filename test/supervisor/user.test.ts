@@ -3,7 +3,7 @@ import { chmodSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { descriptorOf, environment } from "../../src/util/procfs.ts";
 import type { User } from "../../src/util/user.ts";
-import { AppHost, httpCommand, killGroup, pidOf, shellApps } from "../support/app-host.ts";
+import { AppHost, environmentOf, httpCommand, killGroup, pidOf, shellApps } from "../support/app-host.ts";
 import { freePort } from "../support/host.ts";
 import { startLoad } from "../support/load.ts";
 import { until } from "../support/until.ts";
@@ -59,7 +59,7 @@ describe("an app with a user of its own", () => {
     await Bun.write(join(envDir, "HOME"), "/srv/home\n");
     await using supervisor = await host.open({ command: ["sleep", "1000"], user, envDir });
     await supervisor.resume("v1", c);
-    expect(environment(pidOf(supervisor)).get("HOME")).toBe("/srv/home");
+    expect((await environmentOf(pidOf(supervisor), "sleep")).get("HOME")).toBe("/srv/home");
   });
 
   test("is replaced under load with no request lost, and stopped in the end", async () => {

@@ -11,7 +11,7 @@ import {
   processIds,
   workingDirectory,
 } from "../../src/util/procfs.ts";
-import { systemClock } from "../../src/util/time.ts";
+import { type Clock, systemClock } from "../../src/util/time.ts";
 import type { GateBehaviour } from "./gate-app.ts";
 import { freePort } from "./host.ts";
 import { recordingLog } from "./recording.ts";
@@ -38,6 +38,8 @@ export const shellApps = {
 /** A working directory with releases of little apps, and what a supervisor of them needs. */
 export class AppHost implements AsyncDisposable {
   readonly #dir = tempDir();
+  /** Of the supervisor, under way. */
+  #sleeps = 0;
   readonly root = this.#dir.path;
   readonly port = freePort();
   readonly log = recordingLog();
@@ -96,12 +98,25 @@ export class AppHost implements AsyncDisposable {
     };
   }
 
+  /** Once it does, it does nothing more before something ends or somebody calls. */
+  async waitsForNothing(): Promise<void> {
+    await until("no time is waited for", () => this.#sleeps === 0);
+  }
+
   open(changes: Partial<SupervisorOptions> = {}, c = forEver): Promise<Supervisor> {
     const { log, record } = this;
+    const clock: Clock = {
+      now: () => systemClock.now(),
+      monotonicMs: () => systemClock.monotonicMs(),
+      sleep: (ms, signal) => {
+        this.#sleeps += 1;
+        return systemClock.sleep(ms, signal).finally(() => (this.#sleeps -= 1));
+      },
+    };
     const onCrash = (crash: Crash) => void this.crashes.push(crash);
     const onSick = (sickness: Sickness) => void this.sicknesses.push(sickness);
     const soaking = () => this.isSoaking;
-    const deps = { clock: systemClock, log, record, onCrash, onSick, soaking };
+    const deps = { clock, log, record, onCrash, onSick, soaking };
     return Supervisor.open(this.options(changes), deps, c);
   }
 

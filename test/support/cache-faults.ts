@@ -130,6 +130,7 @@ export function faultContract(name: string, start: () => Promise<FaultyService>)
           await fault.inflict(scene);
           expectTrouble(await swapping);
           await fault.heal(scene);
+          await proxy.clear();
           const there = await recovered(() => victim.get("key", c));
           expect([old[0], fresh[0]]).toContain(there?.body[0]);
           expect(there?.body).toHaveLength(1000);

@@ -1,6 +1,6 @@
 import { zipSync } from "fflate";
 import { DewyError } from "../../src/errors.ts";
-import type { Registry } from "../../src/registry/registry.ts";
+import type { Registry, SharedOrigin } from "../../src/registry/registry.ts";
 import type { DeployRecord, Digest, Release, ReleaseFile } from "../../src/release/release.ts";
 import { selectTag } from "../../src/release/select.ts";
 import { semverScheme } from "../../src/release/semver.ts";
@@ -23,6 +23,8 @@ export class MemoryRegistry implements Registry, ArtifactSource {
   readonly reports: DeployRecord[] = [];
   /** Set, the named calls fail with it. */
   failures: { latest?: unknown; open?: unknown; report?: unknown } = {};
+  /** Where its answers come from; null: from itself. */
+  shared: SharedOrigin | null = null;
   opened = 0;
   #revision = 0;
   readonly #releases = new Map<string, Published>();
@@ -50,7 +52,8 @@ export class MemoryRegistry implements Registry, ArtifactSource {
     if (this.failures.latest !== undefined) throw this.failures.latest;
     const policy = { scheme: semverScheme(null), preRelease: false, slot: null };
     const { tag, otherSlot } = selectTag([...this.#releases.keys()], policy);
-    return { release: tag === null ? null : this.#releaseOf(tag), otherSlot };
+    const release = tag === null ? null : this.#releaseOf(tag);
+    return { release, otherSlot, ...(this.shared && { shared: this.shared }) };
   }
 
   async find(tag: string) {

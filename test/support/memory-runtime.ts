@@ -200,7 +200,7 @@ export class MemoryRuntime implements ContainerRuntime {
     });
   }
 
-  listening(): null {
+  async listening(): Promise<null> {
     return null;
   }
 

@@ -56,5 +56,6 @@ export function silentAnnouncer(): Announcer {
     troubles: TroubleFile.open(null, silentLog),
     clock: systemClock,
     log: silentLog,
+    mask: (text) => text,
   });
 }

@@ -78,6 +78,14 @@ describe("TLS", () => {
     expect(collector.calls).toBe(0);
   });
 
+  test("is thought of where it was renounced and the collector speaks it", async () => {
+    await using collector = await OtlpReceiver.start({ tls: authority.issue("IP:127.0.0.1", 2) });
+    await using telemetry = await exporting(collector.port, { tls: false });
+    await telemetry.logged(down);
+    expect(telemetry.warning()?.["hint"]).toMatch(/leave --otlp-insecure out/);
+    expect(collector.calls).toBe(0);
+  });
+
   test("is asked for unless it was renounced: a plain collector gets nothing", async () => {
     await using collector = await OtlpReceiver.start();
     await using telemetry = await exporting(collector.port, { tls: true });

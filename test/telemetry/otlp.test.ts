@@ -157,7 +157,8 @@ describe("a collector that is away", () => {
 
   test.each<[string, OtlpReceiver["mood"], RegExp, RegExp]>([
     ["refuses the token", { refuses: 16, details: "bad token" }, /UNAUTHENTICATED: bad token/, /HEADERS/],
-    ["is overloaded", { refuses: 8, details: "too much" }, /RESOURCE_EXHAUSTED/, /collector/],
+    ["is overloaded", { refuses: 8, details: "too much" }, /RESOURCE_EXHAUSTED/, /its limits/],
+    ["takes no metrics", { refuses: 12, details: "no" }, /UNIMPLEMENTED/, /takes no metrics/],
     ["hangs", "hangs", /DEADLINE_EXCEEDED/, /collector/],
   ])("because it %s is told once, and found again", async (_, mood, error, hint) => {
     await using collector = await OtlpReceiver.start();

@@ -56,6 +56,14 @@ describe("replacing a file as a whole", () => {
     expect(readdirSync(dir.path)).toEqual(["file"]);
   });
 
+  test("what fails is told of, not what failed in cleaning up after it", () => {
+    using dir = tempDir();
+    writeFileAtomic(join(dir.path, "file"), "x");
+    expect(() => writeFileAtomic(join(dir.path, "file/below"), "x")).toThrow(
+      expect.objectContaining({ syscall: "mkdir" }),
+    );
+  });
+
   test("a directory in its place is an error, and stays", () => {
     using dir = tempDir();
     const path = join(dir.path, "file");

@@ -40,6 +40,18 @@ describe("readQuery", () => {
     );
   });
 
+  test("what may be a piece of a secret is not shown, and how to write it is said", () => {
+    const attempt = (query: string) => () => readQuery(new URL(`redis://h?${query}`), { password: text });
+    for (const query of ["password=a&s3cret", "password=a&s3cret=b", "s3cret"]) {
+      expect(attempt(query)).toThrow(
+        expect.objectContaining({
+          message: expect.not.stringContaining("s3cret"),
+          hint: "write & in a value as %26; known parameters: password",
+        }),
+      );
+    }
+  });
+
   test("a user and a password in the URL stay out of the message", () => {
     const attempt = () => readQuery(new URL("smtp://me:s3cret@mail.example/a?x=1"), {});
     expect(attempt).toThrow('smtp://mail.example/a: unknown parameter "x"');

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { DewyError } from "../../src/errors.ts";
-import { formatDuration, parseDuration, systemClock } from "../../src/util/time.ts";
+import { formatDuration, parseDuration, roughDuration, systemClock } from "../../src/util/time.ts";
 
 describe("parseDuration", () => {
   test.each([
@@ -82,6 +82,17 @@ describe("formatDuration prints what Go's Duration.String prints", () => {
   ])("%p ms is %s", (ms, text) => {
     expect(formatDuration(ms)).toBe(text);
   });
+});
+
+test.each([
+  [0.4, "0s"],
+  [250.4, "250ms"],
+  [9_999.6, "10s"],
+  [10_000, "10s"],
+  [10_001, "10s"],
+  [2_460_043, "41m0s"],
+])("%d ms are roughly %s", (ms, text) => {
+  expect(roughDuration(ms)).toBe(text);
 });
 
 describe("systemClock.sleep", () => {

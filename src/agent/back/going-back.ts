@@ -1,3 +1,4 @@
+import { isAmong, isSameContent } from "../../release/placed.ts";
 import type { PlacedRelease } from "../../release/release.ts";
 import type { State } from "../state.ts";
 
@@ -8,6 +9,8 @@ export interface AppFailure {
   /** It ended, or it runs and fails its checks; `unproven`: it never passed them, which only showed after the switch. */
   readonly kind: "crashed" | "sick" | "unproven";
   readonly reason: string;
+  /** Which of the app's copies, where it has several: what fells all of them at once is one death of each. */
+  readonly slot?: string | null;
 }
 
 /** So many deaths within so long make a loop. */
@@ -24,7 +27,7 @@ export type Reaction =
 
 interface Situation {
   readonly now: Date;
-  /** Of the current release, this one included, as far back as `loop` looks. */
+  /** Of the current release, or of that copy of it, this one included, as far back as `loop` looks. */
   readonly deaths: number;
   readonly loop: CrashLoop;
 }
@@ -37,8 +40,9 @@ export function reactTo(failure: AppFailure, state: State, { now, deaths, loop }
   const { current, previous, origin, quarantine } = state;
   if (current === null || failure.release !== current.release) return { kind: "stay", why: "not-current" };
   if (origin === "rollback" || origin === "retreat") return { kind: "stay", why: "chosen" };
-  const isBad = quarantine.some(({ tag, digest }) => tag === previous?.tag && digest === previous.digest);
-  if (previous === null || isBad || isSame(previous, current)) return { kind: "stay", why: "nothing-before" };
+  if (previous === null || isAmong(quarantine, previous) || isSameContent(previous, current)) {
+    return { kind: "stay", why: "nothing-before" };
+  }
   if (failure.kind === "unproven") return { kind: "go-back", to: previous, reason: failure.reason };
   if (isSoaking(state, now)) {
     const what = failure.kind === "crashed" ? "it died in its soak" : "it failed its checks in its soak";
@@ -61,20 +65,22 @@ export function isSoaking({ soak, current }: State, now: Date): boolean {
   return new Date(soak.since) <= now && now < new Date(soak.until);
 }
 
-function isSame(a: PlacedRelease, b: PlacedRelease): boolean {
-  return a.tag === b.tag && a.digest === b.digest;
-}
-
-/** When the app died, as far back as a loop reaches; of one release at a time. */
+/** When the app died, as far back as a loop reaches; of one release at a time, and of each of its copies. */
 export class Deaths {
   #release: string | null = null;
-  #timesMs: readonly number[] = [];
+  readonly #timesMs = new Map<string | null, readonly number[]>();
 
-  /** How many there were within the loop's time, this one included. */
-  count(release: string, nowMs: number, { withinMs }: CrashLoop): number {
-    const before = this.#release === release ? this.#timesMs : [];
+  /** How many there were of this copy within the loop's time, this one included. */
+  count(
+    { release, slot = null }: Pick<AppFailure, "release" | "slot">,
+    nowMs: number,
+    loop: CrashLoop,
+  ): number {
+    if (this.#release !== release) this.#timesMs.clear();
     this.#release = release;
-    this.#timesMs = [...before.filter((ms) => nowMs - ms < withinMs), nowMs];
-    return this.#timesMs.length;
+    const before = this.#timesMs.get(slot) ?? [];
+    const timesMs = [...before.filter((ms) => nowMs - ms < loop.withinMs), nowMs];
+    this.#timesMs.set(slot, timesMs);
+    return timesMs.length;
   }
 }

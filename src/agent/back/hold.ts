@@ -6,14 +6,22 @@ import type { State, StateChanges } from "../state.ts";
 /** The release that a hold is about: what was left, and what its tag meant. */
 export type Left = Pick<Hold, "left" | "leftDigest">;
 
-/** Whether a hold keeps this release, which is not the current one, from being deployed. */
+/**
+ * The hold that is in force: when the upper one's time has come it is the one below, though nobody has written so yet.
+ */
+export function holdNow({ hold, holdBelow }: Pick<State, "hold" | "holdBelow">, now: Date): Hold | null {
+  const upper = hold !== null && isOver(hold, now) ? holdBelow : hold;
+  return upper !== null && isOver(upper, now) ? null : upper;
+}
+
+/** Whether what is held keeps this release, which is not the current one, from being deployed. */
 export function holds(
-  hold: Hold | null,
+  state: Pick<State, "hold" | "holdBelow">,
   release: Release,
   { now, order }: { now: Date; order: TagOrder },
 ): boolean {
-  if (hold === null || isOver(hold, now)) return false;
-  return hold.left === null || !isNewer(release, hold, order);
+  const hold = holdNow(state, now);
+  return hold !== null && (hold.left === null || !isNewer(release, hold, order));
 }
 
 /** Newer than what was left. Where tags can't be compared, any other one is. */
@@ -26,7 +34,7 @@ function isNewer({ tag, moving, artifact }: Release, { left, leftDigest }: Left,
   return difference === null || difference > 0;
 }
 
-export function isOver({ until }: Hold, now: Date): boolean {
+function isOver({ until }: Hold, now: Date): boolean {
   return until !== null && new Date(until) <= now;
 }
 

@@ -1,3 +1,5 @@
+import { releaseTime } from "../../activate/release-name.ts";
+import { isAmong, isSameContent } from "../../release/placed.ts";
 import type { PlacedRelease } from "../../release/release.ts";
 import type { State } from "../state.ts";
 
@@ -8,7 +10,7 @@ function keptReleases({ releases, current, previous }: State): PlacedRelease[] {
     artifact,
     digest,
     release,
-    since: "",
+    since: releaseTime(release).toISOString(),
   }));
   const others = [current, previous].filter((placed) => placed !== null);
   const missing = others.filter(({ release }) => releases[release] === undefined);
@@ -41,14 +43,10 @@ export function before(
   const older = keptReleases(state).filter(
     (placed) => placed.release < target.release && isCandidate(placed, target, state),
   );
-  return older.find((placed) => left === null || !isSame(placed, left)) ?? null;
+  return older.find((placed) => left === null || !isSameContent(placed, left)) ?? null;
 }
 
 function isCandidate(placed: PlacedRelease, current: PlacedRelease | null, { quarantine }: State): boolean {
-  if (current !== null && isSame(placed, current)) return false;
-  return !quarantine.some(({ tag, digest }) => tag === placed.tag && digest === placed.digest);
-}
-
-function isSame(a: PlacedRelease, b: PlacedRelease): boolean {
-  return a.tag === b.tag && a.digest === b.digest;
+  if (current !== null && isSameContent(placed, current)) return false;
+  return !isAmong(quarantine, placed);
 }

@@ -1,3 +1,4 @@
+import { isSameContent } from "../../release/placed.ts";
 import type { DeployRecord, PlacedRelease } from "../../release/release.ts";
 import type { TagOrder } from "../../release/version.ts";
 import { isSoaking } from "../back/going-back.ts";
@@ -23,7 +24,7 @@ export function committed(state: State, done: Done): StateChanges {
   const { errand, placed, record, order } = done;
   const { tag, artifact, digest, release } = placed;
   const kept = { tag, artifact, digest, fingerprint: errand.fingerprint };
-  const isNew = state.current === null || !isSame(state.current, placed);
+  const isNew = state.current === null || !isSameContent(state.current, placed);
   const previous = isNew ? previousAfter(state, done) : state.previous;
   return {
     current: placed,
@@ -49,7 +50,7 @@ function previousAfter(state: State, { errand, placed, now }: Done): PlacedRelea
   }
   const good = previous !== null && isSoaking(state, now) ? previous : current;
   // Deployed by hand while what replaced it is on probation.
-  return good !== null && isSame(good, placed) ? before(placed, current, state) : good;
+  return good !== null && isSameContent(good, placed) ? before(placed, current, state) : good;
 }
 
 /** What was deployed works; what it replaced because that failed does not. */
@@ -67,8 +68,7 @@ function quarantineAfter(state: State, { errand, placed, now }: Done): Quarantin
     reason: errand.reason ?? "it failed",
     at: now.toISOString(),
   };
-  const isThis = (entry: Quarantined) => entry.tag === failed.tag && entry.digest === failed.digest;
-  return [...others.filter((entry) => !isThis(entry)), failed].slice(-maxQuarantined);
+  return [...others.filter((entry) => !isSameContent(entry, failed)), failed].slice(-maxQuarantined);
 }
 
 function soakOf({ errand, placed, soakMs, now }: Done): State["soak"] {
@@ -87,8 +87,4 @@ function holdAfter(state: State, { errand, placed, now }: Done, isNew: boolean):
   // Put back where it was, or gone back to from a release that an operator chose: what is held stays held.
   const isBack = origin === "retreat" && state.hold?.left !== placed.tag;
   return !isNew || isBack ? {} : rollbackHoldLifted(state);
-}
-
-function isSame(a: PlacedRelease, b: PlacedRelease): boolean {
-  return a.tag === b.tag && a.digest === b.digest;
 }

@@ -1,7 +1,7 @@
 import type { Activation, Delivery, ObtainedRelease, Received } from "../../activate/delivery.ts";
 import { threadOf } from "../../activate/thread.ts";
 import { DewyError } from "../../errors.ts";
-import type { Command } from "../../events.ts";
+import type { Command, DeployEvent } from "../../events.ts";
 import { duration, type Log } from "../../log.ts";
 import { setupOf } from "../../release/fingerprint.ts";
 import type { DeployRecord, Digest } from "../../release/release.ts";
@@ -62,6 +62,10 @@ export class Deploy {
   readonly #fromTag: string | null;
   #digest: Digest | null = null;
   #thread: string | null = null;
+  /** One more try of a release that failed before; an operator's order is not. */
+  readonly #isAgain: boolean;
+  /** Hook results that people are told of if the deploy succeeds. */
+  readonly #kept: DeployEvent[] = [];
 
   constructor(
     readonly errand: Errand,
@@ -69,7 +73,10 @@ export class Deploy {
   ) {
     this.#startedAt = deps.clock.now();
     this.#startedMs = deps.clock.monotonicMs();
-    this.#fromTag = deps.state.state.current?.tag ?? null;
+    const { current, failure } = deps.state.state;
+    this.#fromTag = current?.tag ?? null;
+    const { tag, fingerprint, origin } = errand;
+    this.#isAgain = origin === "check" && failure?.tag === tag && failure.fingerprint === fingerprint;
   }
 
   /** Of the artifact's bytes, once they are here. */
@@ -90,7 +97,9 @@ export class Deploy {
     });
     onStep("begun");
     const { tag } = this.errand;
-    if (!this.#goesBack) announcer.tell({ kind: "deploying", tag, command: settings.command });
+    if (!this.#goesBack && !this.#isAgain) {
+      announcer.tell({ kind: "deploying", tag, command: settings.command });
+    }
 
     using obtained = await this.#obtain(c);
     onStep("obtained");
@@ -188,8 +197,12 @@ export class Deploy {
     const { root, user } = settings;
     const result = await runHook({ command, root, env, user, timeoutMs }, clock, c);
     c.signal.throwIfAborted();
-    announcer.hook(which, result, { thread: this.#thread });
-    if (result.exitCode !== 0 && onFailure === "abort") {
+    // Of the errors of this release people were promised to hear no more.
+    const isKept = this.#isAgain && announcer.holdsBack("deploy");
+    const keep = (event: DeployEvent) => void this.#kept.push(event);
+    announcer.hook(which, result, { thread: this.#thread, ...(isKept ? { keep } : {}) });
+    // A bad release must not stay because of a hook.
+    if (result.exitCode !== 0 && onFailure === "abort" && !this.#goesBack) {
       throw new DewyError("hook-failed", `${which} deploy hook: ${describeFailure(result)}`, {
         hint: "the deploy was given up because of --hook-failure abort; dewy tries again by itself",
       });
@@ -198,8 +211,9 @@ export class Deploy {
 
   /** Only here does the recorded version change. */
   #commit(release: string): void {
-    const { state, clock, live, order } = this.deps;
+    const { state, clock, live, order, announcer } = this.deps;
     const { errand } = this;
+    for (const event of this.#kept.splice(0)) announcer.tell(event, { thread: this.#thread });
     const now = clock.now();
     const { tag, artifact } = errand;
     const placed = { tag, digest: this.#digest, artifact, release, since: now.toISOString() };

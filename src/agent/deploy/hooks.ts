@@ -3,17 +3,12 @@ import { messageOf } from "../../errors.ts";
 import type { HookResult } from "../../events.ts";
 import type { Call } from "../../util/async.ts";
 import { pipe } from "../../util/libc.ts";
-import { spawnAs } from "../../util/spawn-as.ts";
+import { killGroup, type ShellCommand, spawnShell } from "../../util/shell.ts";
 import type { Clock } from "../../util/time.ts";
 import { type User, userEnvironment } from "../../util/user.ts";
 
-export interface HookOptions {
-  readonly command: string;
-  readonly root: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
+export interface HookOptions extends ShellCommand {
   readonly timeoutMs: number;
-  /** Whom it runs as; null: as the agent. */
-  readonly user: User | null;
 }
 
 /** Of each stream, this much of its end is kept. */
@@ -28,9 +23,9 @@ export async function runHook(options: HookOptions, clock: Clock, c: Call): Prom
   const { command } = options;
   using stdout = new Tail(options.user);
   using stderr = new Tail(options.user);
-  let child: ReturnType<typeof spawnShell>;
+  let child: ReturnType<typeof spawnHook>;
   try {
-    child = spawnShell(options, stdout, stderr);
+    child = spawnHook(options, stdout, stderr);
   } catch (error) {
     // As a shell says that it could not execute something.
     return { command, stdout: "", stderr: messageOf(error), exitCode: 126, durationMs: 0, timedOut: false };
@@ -51,7 +46,7 @@ export async function runHook(options: HookOptions, clock: Clock, c: Call): Prom
 
 /** Whether the deadline ended it. */
 async function untilEnded(
-  child: ReturnType<typeof spawnShell>,
+  child: ReturnType<typeof spawnHook>,
   timeoutMs: number,
   clock: Clock,
   c: Call,
@@ -73,27 +68,12 @@ async function untilEnded(
   return timedOut;
 }
 
-function spawnShell({ command, root, env, user }: HookOptions, stdout: Tail, stderr: Tail) {
-  const child = spawnAs(user, (ids) =>
-    Bun.spawn(["/bin/sh", "-c", command], {
-      cwd: root,
-      env: { ...env, ...(user === null ? {} : userEnvironment(user)) },
-      detached: true,
-      stdio: ["ignore", stdout.writeFd, stderr.writeFd],
-      ...ids,
-    }),
-  );
+function spawnHook(hook: HookOptions, stdout: Tail, stderr: Tail) {
+  const own = hook.user === null ? {} : userEnvironment(hook.user);
+  const child = spawnShell({ ...hook, env: { ...hook.env, ...own } }, [stdout.writeFd, stderr.writeFd]);
   stdout.begin();
   stderr.begin();
   return child;
-}
-
-function killGroup(pid: number): void {
-  try {
-    process.kill(-pid, "SIGKILL");
-  } catch {
-    // it ended meanwhile
-  }
 }
 
 /** As much as is needed of a ReadableStreamDefaultReader, of which there are two in the types. */
@@ -111,6 +91,7 @@ class Tail implements Disposable {
   #reader: OutputReader | null = null;
   #reading: Promise<void> = Promise.resolve();
   #bytes = Buffer.alloc(0);
+  #isCut = false;
   #writable = true;
 
   constructor(user: User | null) {
@@ -136,7 +117,9 @@ class Tail implements Disposable {
   }
 
   text(): string {
-    return this.#bytes.toString("utf8").trim();
+    const text = this.#bytes.toString("utf8");
+    // The rest of a line may be the rest of a secret, which nobody would recognize.
+    return (this.#isCut ? text.replace(/^[^\n]*\n/, "") : text).trim();
   }
 
   [Symbol.dispose](): void {
@@ -155,7 +138,9 @@ class Tail implements Disposable {
     for (;;) {
       const { done, value } = await reader.read();
       if (done || value === undefined) return;
-      this.#bytes = Buffer.concat([this.#bytes, value]).subarray(-maxOutputBytes);
+      const all = Buffer.concat([this.#bytes, value]);
+      this.#isCut ||= all.length > maxOutputBytes;
+      this.#bytes = all.subarray(-maxOutputBytes);
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { DewyError } from "../../errors.ts";
+import { isSameContent } from "../../release/placed.ts";
 import type { Digest } from "../../release/release.ts";
 import { retryDelayMs } from "../decide.ts";
 import type { Failure, Quarantined, State } from "../state.ts";
@@ -28,7 +29,7 @@ export function judge(attempt: FailedTry, state: State): Verdict {
   const isOther = state.current?.tag !== tag || (moving && state.current.digest !== digest);
   const goodOne = state.current !== null && isOther;
   if (failure.blame === "release" && goodOne) {
-    const isThis = (entry: Quarantined) => entry.tag === tag && entry.digest === digest;
+    const isThis = (entry: Quarantined) => isSameContent(entry, { tag, digest });
     // The same bytes published again fail for what they failed for first.
     const reason = state.quarantine.find(isThis)?.reason ?? failure.message;
     const others = state.quarantine.filter((entry) => !isThis(entry));

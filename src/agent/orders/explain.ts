@@ -1,5 +1,6 @@
 import type { Release } from "../../release/release.ts";
 import { unreachable } from "../../util/assert.ts";
+import { holdNow } from "../back/hold.ts";
 import type { Decision, SkipReason } from "../decide.ts";
 import type { State } from "../state.ts";
 import type { Hold } from "./operations.ts";
@@ -12,7 +13,7 @@ export interface Explanation {
 }
 
 /** Why a decision about a release is what it is. */
-export function explain(decision: Decision, about: Release | null, state: State): Explanation {
+export function explain(decision: Decision, about: Release | null, state: State, now: Date): Explanation {
   switch (decision.kind) {
     case "deploy":
       return { text: `${decision.release.tag} is to be deployed`, until: null };
@@ -21,20 +22,23 @@ export function explain(decision: Decision, about: Release | null, state: State)
     case "wait":
       return { text: decision.text, until: decision.due ?? decision.until };
     case "skip":
-      return explainSkip(decision.reason, about?.tag ?? "", state);
+      return explainSkip(decision.reason, about?.tag ?? "", state, now);
     default:
       return unreachable(decision);
   }
 }
 
-function explainSkip(reason: SkipReason, tag: string, { hold, quarantine, failure }: State): Explanation {
+function explainSkip(reason: SkipReason, tag: string, state: State, now: Date): Explanation {
+  const { quarantine, failure } = state;
   switch (reason) {
     case "no-release":
       return { text: "the registry has no release for this host", until: null };
     case "current":
       return { text: `${tag} runs`, until: null };
-    case "held":
+    case "held": {
+      const hold = holdNow(state, now);
       return { text: holdText(hold), until: hold?.until == null ? null : new Date(hold.until) };
+    }
     case "grace":
       return { text: `${tag} has no artifact yet`, until: null };
     case "quarantined": {

@@ -1,4 +1,5 @@
 import type { Command } from "../../events.ts";
+import type { NotifierView } from "../../notify/sender.ts";
 import type { Digest, PlacedRelease } from "../../release/release.ts";
 import type { Call } from "../../util/async.ts";
 import type { Failure, Quarantined } from "../state.ts";
@@ -71,6 +72,8 @@ export interface AgentView {
   readonly quarantine: readonly Quarantined[];
   readonly failure: Failure | null;
   readonly lastError: { readonly at: string; readonly message: string } | null;
+  /** In the order of the command line. */
+  readonly notifiers: readonly NotifierView[];
   readonly app:
     | { readonly kind: "idle" }
     | {

@@ -53,12 +53,14 @@ export class Orders {
           () => this.#deploy(order.tag, life),
           asker,
         );
-      case "rollback":
+      case "rollback": {
+        const seen = this.deps.state.state.current?.release ?? null;
         return turns.take(
           `a rollback${order.tag === null ? "" : ` to ${order.tag}`}`,
-          () => this.#rollback(order.tag, life),
+          () => this.#rollback(order.tag, seen, life),
           asker,
         );
+      }
       case "restart":
         return turns.take("a restart of the app", () => this.#restart(life), asker);
       case "reload":
@@ -133,7 +135,16 @@ export class Orders {
     }
   }
 
-  async #rollback(tag: string | null, c: Call): Promise<OrderResult> {
+  /** `seen`: what ran when it was ordered. */
+  async #rollback(tag: string | null, seen: string | null, c: Call): Promise<OrderResult> {
+    const { current, origin } = this.deps.state.state;
+    const isBack = origin === "rollback" || origin === "retreat";
+    // Whoever wants to leave a release that fails must not leave the good one that has replaced it by now.
+    if (tag === null && current !== null && current.release !== seen && isBack) {
+      throw new DewyError("config-invalid", `${current.tag} runs already: it was gone back to meanwhile`, {
+        hint: "`dewy rollback TAG` goes further",
+      });
+    }
     return this.#roll(await this.#wayBack(tag, c), c);
   }
 

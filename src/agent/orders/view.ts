@@ -1,8 +1,9 @@
 import type { DeliveryStatus } from "../../activate/delivery.ts";
 import type { Command } from "../../events.ts";
+import type { NotifierView } from "../../notify/sender.ts";
 import { unreachable } from "../../util/assert.ts";
 import { isSoaking } from "../back/going-back.ts";
-import { isOver } from "../back/hold.ts";
+import { holdNow } from "../back/hold.ts";
 import type { Notes } from "../notes.ts";
 import type { State } from "../state.ts";
 import type { AgentView } from "./operations.ts";
@@ -15,12 +16,14 @@ interface Seen {
   readonly state: State;
   readonly notes: Notes;
   readonly busy: Turn | null;
+  readonly notifiers: readonly NotifierView[];
   readonly status: DeliveryStatus;
   readonly now: Date;
 }
 
-export function viewOf({ command, version, startedAt, state, notes, busy, status, now }: Seen): AgentView {
-  const { current, previous, quarantine, failure, soak, hold, holdBelow } = state;
+export function viewOf(seen: Seen): AgentView {
+  const { command, version, startedAt, state, notes, busy, notifiers, status, now } = seen;
+  const { current, previous, quarantine, failure, soak } = state;
   return {
     command,
     version,
@@ -30,12 +33,13 @@ export function viewOf({ command, version, startedAt, state, notes, busy, status
     lastPoll: notes.lastPoll,
     nextPollAt: notes.nextPollAt?.toISOString() ?? null,
     busy,
-    hold: hold !== null && isOver(hold, now) ? holdBelow : hold,
+    hold: holdNow(state, now),
     waiting: notes.waiting,
     soakUntil: soak !== null && isSoaking(state, now) ? soak.until : null,
     quarantine,
     failure,
     lastError: notes.lastError,
+    notifiers,
     app: appOf(status),
   };
 }

@@ -47,6 +47,11 @@ export const environment: readonly Variable[] = [
   { name: "CONSUL_HTTP_TOKEN", commands: deploying, help: "for consul:// without token=" },
   { name: "SLACK_TOKEN", commands: deploying, help: "bot token for slack://, with chat:write" },
   {
+    name: "SLACK_API_URL",
+    commands: deploying,
+    help: "a server that speaks like Slack's (default https://slack.com/api/)",
+  },
+  {
     name: "MAIL_USERNAME, …",
     commands: deploying,
     help: "with MAIL_PASSWORD and MAIL_FROM: for smtp://, where the URL does not say it",
@@ -59,7 +64,7 @@ export const environment: readonly Variable[] = [
   {
     name: "OTEL_SERVICE_NAME, …",
     commands: deploying,
-    help: "with OTEL_RESOURCE_ATTRIBUTES, OTEL_EXPORTER_OTLP_HEADERS, OTEL_METRIC_EXPORT_INTERVAL (in ms, default 15000): for telemetry",
+    help: "with OTEL_RESOURCE_ATTRIBUTES, OTEL_EXPORTER_OTLP_HEADERS, OTEL_METRIC_EXPORT_INTERVAL (in ms, default 15000): for telemetry; OTEL_EXPORTER_OTLP_CERTIFICATE (a file) and …_TIMEOUT (in ms, default 10000)",
   },
   {
     name: "HTTPS_PROXY, …",

@@ -30,7 +30,9 @@ function shownQuery(query: string): string {
   const parts = query.slice(1).split("&");
   const shown = parts.map((part) => {
     const name = part.split("=", 1)[0] ?? "";
-    return openParameters.includes(name) || !part.includes("=") ? part : `${name}=…`;
+    if (openParameters.includes(name)) return part;
+    // What has no value may be the secret itself.
+    return part.includes("=") ? `${name}=…` : "…";
   });
   return `?${shown.join("&")}`;
 }

@@ -2,8 +2,8 @@ import { existsSync, realpathSync } from "node:fs";
 import { hostname } from "node:os";
 import { basename, join } from "node:path";
 import { Check } from "../../agent/check.ts";
-import { explain } from "../../agent/orders/explain.ts";
 import type { Preview } from "../../agent/orders/operations.ts";
+import { previewOf } from "../../agent/orders/preview.ts";
 import { emptyState, readState, type State } from "../../agent/state.ts";
 import { type AgentRecord, readAgentRecord } from "../../control/record.ts";
 import { schemeOf } from "../../drivers/driver.ts";
@@ -51,15 +51,7 @@ export async function previewAlone(
     clock,
     log: silentLog,
   });
-  const { newest, about, decision } = await check.ask("look", c);
-  const { text, until } = explain(decision, about, state);
-  return {
-    newest: newest?.tag ?? null,
-    current: state.current?.tag ?? null,
-    wouldDeploy: decision.kind === "deploy",
-    reason: text,
-    notBefore: until,
-  };
+  return previewOf(await check.ask("look", c), state, clock.now());
 }
 
 function recordedState({ state: path }: Layout): State {

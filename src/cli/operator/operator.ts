@@ -11,7 +11,7 @@ import { showCheck } from "./check.ts";
 import { readHistory, renderHistory } from "./history.ts";
 import { showLogs } from "./logs.ts";
 import { ProgressView } from "./progress.ts";
-import { renderJson } from "./render.ts";
+import { printable, renderJson } from "./render.ts";
 import type { OperatorRequest } from "./request.ts";
 import { painted, type Screen } from "./screen.ts";
 import { exitCodeOf, readStatus } from "./status.ts";
@@ -69,13 +69,13 @@ async function runAll(
   for (const root of roots) {
     if (!request.json) {
       const gap = replies.length === 0 ? "" : "\n";
-      io.out.write(`${gap}${painted(`== ${root}`, "bold", io.out)}\n`);
+      io.out.write(`${gap}${painted(`== ${printable(root)}`, "bold", io.out)}\n`);
     }
     const each = await reply(request, root, io, c).catch((error): Reply => {
       c.signal.throwIfAborted();
       const failure = toDewyError(error, root);
-      const hint = failure.hint === undefined ? "" : `Hint: ${failure.hint}\n`;
-      const text = `Error: ${failure.message}\n${hint}`;
+      const hint = failure.hint === undefined ? "" : `Hint: ${printable(failure.hint)}\n`;
+      const text = `Error: ${printable(failure.message)}\n${hint}`;
       return { exitCode: failure.exitCode, value: errorValue(root, failure), text };
     });
     if (!request.json) io.out.write(each.text);
@@ -119,7 +119,7 @@ async function carryOut(
     const onProgress = progress?.show.bind(progress);
     const listener = onProgress === undefined ? {} : { onProgress };
     const { message } = await ask(root, { kind: "order", order }, listener, c);
-    return { value: { root, message }, text: `${message}\n`, exitCode: 0 };
+    return { value: { root, message }, text: `${printable(message)}\n`, exitCode: 0 };
   } catch (error) {
     c.signal.throwIfAborted();
     const isAlone = error instanceof DewyError && error.code === "no-agent";

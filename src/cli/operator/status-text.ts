@@ -15,6 +15,7 @@ export function renderStatus(status: Status, screen: Pick<Screen, "columns" | "c
     ...pollFacts(status, now),
     ...reasonFacts(status, now),
     ...troubleFacts(status, now),
+    ...notifierFacts(status),
   ];
   const { containers } = status;
   const table = containers.length === 0 ? "" : `\n${replicaTable(containers)}`;
@@ -159,6 +160,16 @@ function troubleFacts({ quarantine, failure, lastError }: Status, now: Date): Fa
     facts.push({ name: "Last error", value: `${renderMoment(lastError.at, now)}: ${lastError.message}` });
   }
   return facts;
+}
+
+/** Whoever is told everything in time is not worth a line. */
+function notifierFacts({ notifiers }: Status): Fact[] {
+  const late = notifiers.filter(({ waiting, problem }) => waiting > 0 || problem !== null);
+  return late.map(({ name, waiting, problem }) => {
+    const waits = waiting === 1 ? "1 notice waits" : `${waiting} notices wait`;
+    const value = `${name}: ${waits}${problem === null ? "" : `: ${problem}`}`;
+    return { name: "Notifier", value, paint: problem === null ? null : "yellow" };
+  });
 }
 
 function replicaTable(containers: readonly ListedReplica[]): string {

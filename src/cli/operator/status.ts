@@ -42,6 +42,7 @@ export interface Status extends LiveReplicas {
   readonly quarantine: AgentView["quarantine"];
   readonly failure: AgentView["failure"];
   readonly lastError: AgentView["lastError"];
+  readonly notifiers: AgentView["notifiers"];
   readonly processes: readonly {
     readonly pid: number | null;
     readonly generation: number;
@@ -70,6 +71,7 @@ export async function readStatus(layout: Layout, c: Call): Promise<Status> {
     busy: view?.busy ?? null,
     waiting: view?.waiting ?? null,
     lastError: view?.lastError ?? null,
+    notifiers: view?.notifiers ?? [],
     ...recorded,
     processes: (record?.generations ?? []).map(({ pid, number, release }) => ({
       pid,

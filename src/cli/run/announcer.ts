@@ -5,8 +5,10 @@ import type { DriverDeps } from "../../drivers/driver.ts";
 import { openNotifiers } from "../../drivers/notifiers.ts";
 import { TroubleFile } from "../../notify/limiter-file.ts";
 import { Outbox, type OutboxStep } from "../../notify/outbox.ts";
-import { Sender, type SenderStep } from "../../notify/sender.ts";
+import { type NotifierView, Sender, type SenderStep } from "../../notify/sender.ts";
+import { maskOf } from "../../util/mask.ts";
 import type { Layout } from "./layout.ts";
+import { secretsOf } from "./secrets.ts";
 
 interface AnnouncerParts {
   readonly drivers: DriverDeps;
@@ -18,8 +20,13 @@ interface AnnouncerParts {
   readonly open: AsyncDisposableStack;
 }
 
+interface OpenAnnouncer {
+  readonly announcer: Announcer;
+  readonly notifiers: () => readonly NotifierView[];
+}
+
 /** The outbox in the root, and a sender for each notifier; what an earlier agent left is sent from now on. */
-export async function openAnnouncer(config: AgentConfig, parts: AnnouncerParts): Promise<Announcer> {
+export async function openAnnouncer(config: AgentConfig, parts: AnnouncerParts): Promise<OpenAnnouncer> {
   const { drivers, layout, onStep, hurry, open } = parts;
   const { clock, log } = drivers;
   const readers = await openNotifiers(config.notifiers, drivers);
@@ -33,5 +40,9 @@ export async function openAnnouncer(config: AgentConfig, parts: AnnouncerParts):
   });
   // Without anybody to tell, nothing is remembered either.
   const troubles = TroubleFile.open(readers.length === 0 ? null : layout.troubles, log);
-  return new Announcer({ outbox, troubles, clock, log });
+  const mask = maskOf(secretsOf(config, drivers.env));
+  return {
+    announcer: new Announcer({ outbox, troubles, clock, log, mask }),
+    notifiers: () => senders.map((sender) => sender.view()),
+  };
 }

@@ -1,10 +1,9 @@
-import { existsSync } from "node:fs";
-import { basename } from "node:path";
+import { basename, resolve } from "node:path";
 import type { Activator } from "../../activate/activator.ts";
 import { ArchiveDelivery } from "../../activate/archive.ts";
 import { assetsActivator } from "../../activate/assets.ts";
 import type { Delivery } from "../../activate/delivery.ts";
-import { resolveLinks } from "../../activate/links.ts";
+import { checkSources, resolveLinks } from "../../activate/links.ts";
 import { ReleaseDirectory } from "../../activate/release-dir.ts";
 import { serverActivator } from "../../activate/server.ts";
 import type { StatusView } from "../../admin/protocol.ts";
@@ -22,7 +21,12 @@ import type { Call } from "../../util/async.ts";
 import { supervisorReadings } from "../measure/readings.ts";
 import { forgetAdmin, openAdmin } from "./admin.ts";
 import { openCaches, shareAnswers } from "./caches.ts";
+import { tellCrash } from "./deaths.ts";
+import { checkPaths } from "./ownership.ts";
 import type { AgentParts } from "./parts.ts";
+
+/** Assets have no --stop-timeout: what an app of before gets. */
+const assetsStopMs = 10_000;
 
 /** What `server` and `assets` watch, and how they put it into use. Nothing of the app is touched yet. */
 export async function openArchives(
@@ -33,8 +37,11 @@ export async function openArchives(
   const { open, layout, log, clock } = parts;
   const { env } = parts.drivers;
   const links = resolveLinks(config.links, layout.root);
+  checkSources(links, parts.user);
   const cacheOptions = await readCache(config.cache, env);
-  const cacheDir = prepareCacheDirectory(cacheOptions.directory ?? config.cacheDir, layout.root, log);
+  const givenCache = cacheOptions.directory ?? config.cacheDir;
+  checkPaths(givenCache === null ? [] : [resolve(givenCache)], parts.user);
+  const cacheDir = prepareCacheDirectory(givenCache, layout.root, log);
   const { own, shared, answers } = await openCaches(cacheOptions, cacheDir, parts);
   const upstream = await readArchiveRegistry(config.registry, config, env);
   const { registry, source, order } = await upstream(parts.drivers);
@@ -65,6 +72,8 @@ export async function openArchives(
   return { registry: shareAnswers(registry, config, cacheOptions, answers, parts), delivery, order };
 }
 
+const leftProcesses = () => import("./left-processes.ts");
+
 function adminSource(command: "server" | "assets", delivery: Delivery, parts: AgentParts) {
   const { layout, currentTag } = parts;
   return {
@@ -94,6 +103,8 @@ async function openActivator(
   c: Call,
 ): Promise<{ activator: Activator; showAdmin: (() => void) | null }> {
   if (config.command === "assets" || config.once) {
+    // `server --once` only places a release: whoever serves goes on.
+    if (config.command === "assets") (await leftProcesses()).stopLeftProcesses(assetsStopMs, parts);
     return { activator: assetsActivator(releases, parts.log), showAdmin: null };
   }
   if (config.replicated !== null) {
@@ -102,12 +113,12 @@ async function openActivator(
   }
   const supervisor = await openSupervisor(config, parts, c);
   parts.telemetry.metrics.observe(() => supervisorReadings(supervisor));
-  if (existsSync(parts.layout.replicas)) (await import("./replicated.ts")).stopReplicas(config, parts);
+  (await leftProcesses()).stopLeftProcesses(config.stopTimeoutMs, parts);
   return { activator: serverActivator(releases, supervisor, parts.log), showAdmin: null };
 }
 
 async function openSupervisor(config: ServerConfig, parts: AgentParts, c: Call): Promise<Supervisor> {
-  const { announcer, log, layout, env, currentTag, clock, soaking } = parts;
+  const { log, layout, env, currentTag, clock, soaking } = parts;
   const names = unspellable(env);
   if (names.length > 0 && config.ports.length > 0) {
     log.warn("The app gets no LISTEN_PID: a variable's name can't pass through a shell", {
@@ -128,11 +139,7 @@ async function openSupervisor(config: ServerConfig, parts: AgentParts, c: Call):
     clock,
     log,
     record: new RecordFile(layout.supervisor),
-    onCrash: ({ release, reason, delayMs }: Crash) => {
-      log.error("Server died", { error: reason, tag: currentTag(), restart_in_ms: delayMs });
-      if (parts.appFailed({ release, kind: "crashed", reason })) return;
-      announcer.tell({ kind: "crashed", tag: currentTag(), reason, delayMs });
-    },
+    onCrash: (crash: Crash) => tellCrash(crash, parts, c),
     soaking,
     onSick: (sickness: Sickness) => {
       const goesBack = parts.appFailed(sickness);

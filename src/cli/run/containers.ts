@@ -22,6 +22,7 @@ import { ReplicaSet } from "../../replicas/replica-set.ts";
 import { type Call, withDeadline } from "../../util/async.ts";
 import { openAdmin } from "./admin.ts";
 import { openAnswers, shareAnswers } from "./caches.ts";
+import { stopLeftProcesses } from "./left-processes.ts";
 import type { AgentParts } from "./parts.ts";
 import { healthPolicy, measureRollout, openProxy, shutDown, viewOf } from "./rollout.ts";
 
@@ -73,6 +74,7 @@ export async function openContainers(
     log,
   });
   const shown = { proxy, replicas, delivery };
+  stopLeftProcesses(config.stopTimeoutMs, parts);
   measureRollout({ app, desired: config.replicas }, shown, parts);
   openAdmin(config.adminPort, adminSource(config, app, shown, parts), parts);
   // Last of all: what fails before must leave the containers of an earlier agent alone.

@@ -1,3 +1,4 @@
+import type { LiveSettings } from "../../agent/live.ts";
 import type { Operations } from "../../agent/orders/operations.ts";
 import type { AgentConfig } from "../../config/config.ts";
 import { socketOf } from "../../control/client.ts";
@@ -6,16 +7,21 @@ import { type AgentRecord, writeAgentRecord } from "../../control/record.ts";
 import { ControlServer } from "../../control/server.ts";
 import { messageOf } from "../../errors.ts";
 import type { Log } from "../../log.ts";
+import type { Rules } from "../../schedule/evaluate.ts";
 import type { Clock } from "../../util/time.ts";
 import { build } from "../../version.ts";
 import { layoutOf } from "./layout.ts";
 
-interface Controlled {
+interface Recorded {
+  readonly config: Pick<AgentConfig, "command" | "registry" | "calver" | "slot">;
+  /** Of its delivery. */
+  readonly setup: string;
+}
+
+interface Controlled extends Recorded {
   readonly operations: Operations;
   readonly recent: RecentRecords;
   readonly config: AgentConfig;
-  /** Of its delivery. */
-  readonly setup: string;
 }
 
 interface ControlParts {
@@ -31,7 +37,7 @@ export async function openControl(controlled: Controlled, parts: ControlParts): 
   const { settings, log, clock, open } = parts;
   const { root } = settings;
   try {
-    writeAgentRecord(layoutOf(root).agent, recordOf(controlled));
+    writeAgentRecord(layoutOf(root).agent, recordOf(controlled, controlled.config.schedule));
     const source = { operations, recent, version: build.version, root };
     open.use(await ControlServer.open(socketOf(root), source, log, clock));
   } catch (error) {
@@ -39,10 +45,28 @@ export async function openControl(controlled: Controlled, parts: ControlParts): 
   }
 }
 
+/** Reads the configuration anew, and writes down what it changes of what `dewy check` needs; null: there is none. */
+export function recordedReload(
+  reload: (() => Promise<LiveSettings>) | null,
+  agent: Recorded,
+  { settings, log }: Pick<ControlParts, "settings" | "log">,
+): (() => Promise<LiveSettings>) | null {
+  if (reload === null) return null;
+  return async () => {
+    const live = await reload();
+    try {
+      writeAgentRecord(layoutOf(settings.root).agent, recordOf(agent, live.rules));
+    } catch (error) {
+      log.warn("`dewy check` will not know the new rules without an agent", { error: messageOf(error) });
+    }
+    return live;
+  };
+}
+
 /** What `dewy check` needs where no agent runs. */
-function recordOf({ config, setup }: Controlled): Omit<AgentRecord, "version"> {
-  const { command, registry, calver, slot, schedule } = config;
-  const { windows, minAgeMs, jitterMs } = schedule;
+function recordOf({ config, setup }: Recorded, rules: Rules): Omit<AgentRecord, "version"> {
+  const { command, registry, calver, slot } = config;
+  const { windows, minAgeMs, jitterMs } = rules;
   return {
     command,
     registry,

@@ -1,6 +1,8 @@
 import { existsSync, mkdirSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DewyError, toDewyError } from "../../errors.ts";
+import type { User } from "../../util/user.ts";
+import { checkOwnership } from "./ownership.ts";
 
 /** The names under an agent's working directory. */
 export interface Layout {
@@ -43,9 +45,10 @@ export function layoutOf(root: string): Layout {
 
 /**
  * Makes the directories an agent writes to; `filesystem` when this user can't. Links to the root are resolved, so
- * that a process of this agent is known by its working directory.
+ * that a process of this agent is known by its working directory. `config-invalid` when the app's user could lead a
+ * root agent elsewhere.
  */
-export function prepareLayout(given: string): Layout {
+export function prepareLayout(given: string, user: User | null = null): Layout {
   if (!existsSync(given)) {
     throw new DewyError("filesystem", `the working directory ${given} does not exist`, { hint: "create it" });
   }
@@ -57,6 +60,7 @@ export function prepareLayout(given: string): Layout {
   }
   try {
     if (!statSync(root).isDirectory()) throw new DewyError("config-invalid", `${root} is not a directory`);
+    checkOwnership(root, user);
     mkdirSync(join(root, ".dewy"), { recursive: true, mode: 0o755 });
   } catch (error) {
     throw toDewyError(error, `use ${root} as working directory`);

@@ -5,17 +5,16 @@ import { replicatedActivator } from "../../activate/replicated.ts";
 import type { StatusView } from "../../admin/protocol.ts";
 import type { ServerConfig } from "../../config/archives.ts";
 import type { ReplicatedConfig } from "../../config/replicated.ts";
-import { ProcessEngine } from "../../process-engine/engine.ts";
 import { type ProcessPlan, planProcesses } from "../../process-engine/plan.ts";
-import { ProcessRecord } from "../../process-engine/record.ts";
+import type { ProxyListen } from "../../proxy/options.ts";
 import type { TcpProxy } from "../../proxy/tcp-proxy.ts";
-import { labelsOfApp, nameFromRepository } from "../../replicas/labels.ts";
 import { ReplicaSet } from "../../replicas/replica-set.ts";
-import type { ReplicaLoss } from "../../replicas/upkeep.ts";
 import { stopLeftovers } from "../../supervisor/leftovers.ts";
 import { RecordFile } from "../../supervisor/record.ts";
 import type { Call } from "../../util/async.ts";
 import { openAdmin } from "./admin.ts";
+import { tellLoss } from "./deaths.ts";
+import { appOf, openEngine } from "./left-processes.ts";
 import type { AgentParts } from "./parts.ts";
 import { healthPolicy, measureRollout, openProxy, shutDown, viewOf } from "./rollout.ts";
 
@@ -38,15 +37,11 @@ export async function openReplicated(
   const app = appOf(root);
   const { ports, health, replicas: desired, drainMs, proxyProtocol, maxConnections } = replicated;
   const { stopTimeoutMs, minUptimeMs } = config;
-  await stopLeftovers({ root, stopTimeoutMs }, { record: new RecordFile(layout.supervisor), clock, log }, c);
-  const listen = ports.map(({ host, port }) => ({ host, port }));
+  const listen = await listenersOf(config, replicated, parts, c);
   const idleTimeoutMs = replicated.proxyIdleTimeoutMs;
   const proxy = openProxy({ listen, idleTimeoutMs, maxConnections, proxyProtocol }, parts, c);
-  const engine = openEngine(
-    config,
-    ports.map(({ port }) => port),
-    parts,
-  );
+  const avoidPorts = ports.map(({ port }) => port);
+  const engine = openEngine({ envDir: config.envDir, avoidPorts, healthCommand: health.command }, parts);
   const policy = healthPolicy(health, proxyProtocol);
   const replicas = ReplicaSet.open(
     {
@@ -64,7 +59,7 @@ export async function openReplicated(
       rotation: proxy,
       clock,
       log,
-      onReplicaLost: (loss) => tellLoss(loss, parts),
+      onReplicaLost: (loss) => tellLoss(loss, parts, c),
       onRenewalFailed: ({ message, hint = null }) => {
         const tag = parts.currentTag();
         parts.announcer.tell({ kind: "failed", tag, message, hint, servingTag: tag }, { once: true });
@@ -96,56 +91,25 @@ export async function openReplicated(
   };
 }
 
-/**
- * Ends, in the background, what an agent with --proxy has left running in this directory: nobody leads to it any more.
- */
-export function stopReplicas(config: ServerConfig, parts: AgentParts): void {
-  const engine = openEngine(config, [], parts);
-  const over = new AbortController();
-  const c: Call = { signal: AbortSignal.any([over.signal, parts.hurry]) };
-  const ended = stopAll(engine, config, parts, c);
-  parts.open.defer(async () => {
-    over.abort();
-    await ended;
-  });
-}
-
-async function stopAll(
-  engine: ProcessEngine,
-  config: ServerConfig,
-  parts: AgentParts,
+/** What an agent without --proxy has left is stopped; where its listeners can be had, nobody is refused meanwhile. */
+async function listenersOf(
+  { stopTimeoutMs }: ServerConfig,
+  { ports }: ReplicatedConfig,
+  { open, layout, user, clock, log }: AgentParts,
   c: Call,
-): Promise<void> {
-  const left = await engine.list(labelsOfApp(appOf(parts.layout.root)));
-  const stops = left.map(async ({ id, name, pid }) => {
-    parts.log.warn("Stopping a process left by an agent with --proxy", { process: name, pid });
-    await engine.stop(id, config.stopTimeoutMs, c);
-    await engine.remove(id, c);
-  });
-  await Promise.all(stops);
-}
-
-function openEngine(config: ServerConfig, avoidPorts: readonly number[], parts: AgentParts): ProcessEngine {
-  const { env, layout, user, clock, log } = parts;
-  const { root } = layout;
-  return ProcessEngine.open(
-    { app: appOf(root), root, env, envDir: config.envDir, user, avoidPorts },
-    { record: new ProcessRecord(layout.replicas), clock, log },
+): Promise<readonly ProxyListen[]> {
+  const listen = ports.map(({ host, port }) => ({ kind: "tcp", host, port }) as const);
+  const { listeners, ended } = stopLeftovers(
+    { root: layout.root, user, listen, stopTimeoutMs },
+    { record: new RecordFile(layout.supervisor), clock, log },
+    c,
   );
-}
-
-function appOf(root: string): string {
-  return nameFromRepository(basename(root));
-}
-
-/** Where the release before comes back because of it, people are told that alone. */
-function tellLoss(
-  { kind: how, version: tag, image: release, name: container, reason, delayMs }: ReplicaLoss,
-  parts: AgentParts,
-): void {
-  const kind = how === "sick" ? "sick" : "crashed";
-  if (parts.appFailed({ release, kind, reason })) return;
-  parts.announcer.tell({ kind: "replica-lost", unit: "process", how, tag, container, reason, delayMs });
+  open.defer(() => ended);
+  if (listeners.includes(null)) await ended;
+  return listen.map(({ host, port }, index) => {
+    const fd = listeners[index] ?? null;
+    return fd === null ? { host, port } : { host, port, fd };
+  });
 }
 
 function adminSource(

@@ -30,7 +30,7 @@ import { measureAgent } from "../measure/measured.ts";
 import { openTelemetry } from "../measure/telemetry.ts";
 import { openAnnouncer } from "./announcer.ts";
 import { AppFailures } from "./app-failures.ts";
-import { openControl } from "./control.ts";
+import { openControl, recordedReload } from "./control.ts";
 import { prepareLayout } from "./layout.ts";
 import type { AgentParts } from "./parts.ts";
 import { AgentSignals, restartPeriodically } from "./signals.ts";
@@ -70,9 +70,11 @@ export async function runAgent(config: AgentConfig, options: RunOptions): Promis
   try {
     const failures = new AppFailures();
     const deps = await openAgent(config, options, { log, live, open, failures }, stop);
-    const agent = new Agent(deps);
+    const { setup } = deps.delivery;
+    const reload = recordedReload(deps.reload, { config, setup }, deps);
+    const agent = new Agent({ ...deps, reload });
     failures.agent = agent;
-    await openControl({ operations: agent, recent, config, setup: deps.delivery.setup }, { ...deps, open });
+    await openControl({ operations: agent, recent, config, setup }, { ...deps, open });
     stop.restarts(deps.delivery, deps.announcer, log);
     if (config.command === "server" && config.autoRestartMs !== null) {
       void restartPeriodically(deps.delivery, config.autoRestartMs, deps, stop);
@@ -117,7 +119,7 @@ async function openAgent(
   const { env, ownEnv = env } = options;
   const clock = systemClock;
   const user = userOf(config);
-  const layout = prepareLayout(config.root);
+  const layout = prepareLayout(config.root, user);
   await removePartials(dirname(layout.state));
   open.use(
     acquireLock(
@@ -132,9 +134,9 @@ async function openAgent(
   const drivers: DriverDeps = { platform: thisPlatform(), http, governor, clock, log, env: ownEnv };
   const { file: state, fresh } = StateFile.open(layout.state, log);
   const onStep = options.onStep ?? (() => undefined);
-  const announcer = await openAnnouncer(config, { drivers, layout, onStep, open, hurry: c.hurry });
-  const currentTag = () => state.state.current?.tag ?? null;
   const { hurry } = c;
+  const { announcer, notifiers } = await openAnnouncer(config, { drivers, layout, onStep, open, hurry });
+  const currentTag = () => state.state.current?.tag ?? null;
   const parts: AgentParts = {
     drivers,
     layout,
@@ -159,6 +161,7 @@ async function openAgent(
     state,
     freshState: fresh,
     announcer,
+    notifiers,
     clock,
     log,
     live,

@@ -62,7 +62,7 @@ export async function openRuntime(options: EngineOptions, deps: EngineDeps): Pro
   };
   return {
     words: containerWords,
-    listening: (container, { appPort }) => containerListens(container, appPort),
+    listening: async (container, { appPort }) => containerListens(container, appPort),
     async info(c) {
       const choice = settled ?? choose();
       const info = await runtimeInfo(api, c);

@@ -17,19 +17,30 @@ const greetingMs = 20_000;
  */
 const silenceMs = 10 * 60_000;
 
-/** What the server did with a mail that it took for somebody, or why it took it for nobody. */
+/** Whom the server did not take a mail for, or why it took it for nobody. */
 export type Delivery = { readonly refused: readonly Refusal[] } | { readonly failure: MailFailure };
 
-/** A recipient that others were taken without. */
+/** A recipient that others were taken without, or refused for another reason. */
 export interface Refusal {
   readonly recipient: string;
   readonly reply: string;
 }
 
+/** As much as is needed of nodemailer's. */
+interface Rejection {
+  readonly recipient?: string | undefined;
+  readonly response?: string | undefined;
+}
+
 /**
- * One mail over a connection of its own. Rejects only with the signal's reason; nodemailer closes the connection in any case.
+ * One mail over a connection of its own, to `recipients`: of those it names, the ones that are to get it now. Rejects only with the signal's reason; nodemailer closes the connection in any case.
  */
-export async function deliver(options: MailOptions, message: MailMessage, c: Call): Promise<Delivery> {
+export async function deliver(
+  options: MailOptions,
+  message: MailMessage,
+  recipients: readonly string[],
+  c: Call,
+): Promise<Delivery> {
   c.signal.throwIfAborted();
   const { from, to, login } = options;
   const transport = createTransport(transportOptions(options, c));
@@ -38,23 +49,49 @@ export async function deliver(options: MailOptions, message: MailMessage, c: Cal
       ...message,
       from: { name: from.name, address: from.address },
       to: [...to],
-      envelope: { from: from.address, to: [...to] },
+      envelope: { from: from.address, to: [...recipients] },
       textEncoding: "quoted-printable",
       disableFileAccess: true,
       disableUrlAccess: true,
       signal: c.signal,
     });
-    const replies = new Map(rejectedErrors.map(({ recipient, response }) => [recipient, response]));
-    return {
-      refused: rejected.map((recipient) => ({
-        recipient,
-        reply: withoutLogin(replies.get(recipient) ?? "", login),
-      })),
-    };
+    return { refused: refusals(rejected, rejectedErrors, login) };
   } catch (error) {
     if (c.signal.aborted) throw c.signal.reason;
-    return { failure: failureOf(error, login) };
+    const failure = failureOf(error, login);
+    const refused = refusals(failure.rejected, rejectionsOf(error), login);
+    const isMixed = refused.some(isPutOff) && !refused.every(isPutOff);
+    // The others have it: of them nothing is to be told.
+    const isRest = recipients.length < to.length && refused.length === recipients.length;
+    return isMixed || isRest ? { refused } : { failure };
   }
+}
+
+/** It may be taken later (RFC 5321 §4.2.1). */
+export function isPutOff({ reply }: Refusal): boolean {
+  return /^4\d\d/.test(reply);
+}
+
+function refusals(
+  rejected: readonly string[],
+  errors: readonly Rejection[],
+  login: Login | null,
+): readonly Refusal[] {
+  const replies = new Map(errors.map(({ recipient, response }) => [recipient, response]));
+  return rejected.map((recipient) => ({
+    recipient,
+    reply: withoutLogin(replies.get(recipient) ?? "", login),
+  }));
+}
+
+/** Of a mail that was taken for nobody. */
+function rejectionsOf(error: unknown): readonly Rejection[] {
+  const errors: unknown = error instanceof Error && "rejectedErrors" in error ? error.rejectedErrors : null;
+  if (!Array.isArray(errors)) return [];
+  return errors.map((each: Partial<Rejection> | null) => ({
+    recipient: String(each?.recipient ?? ""),
+    response: String(each?.response ?? ""),
+  }));
 }
 
 function transportOptions({ host, port, encryption, login }: MailOptions, c: Call): SMTPTransportOptions {

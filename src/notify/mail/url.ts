@@ -48,6 +48,29 @@ const submissionPort = 587;
 const submissionsPort = 465;
 const defaultSubject = "Dewy Notification";
 
+/** A `+` in them is meant as it is written; in a subject it is a blank, as in every query. */
+const literal: readonly string[] = ["username", "password", "from", "to"];
+
+/**
+ * The URL in the shape readQueries takes: it would make blanks of the `+` in passwords and addresses. Throws
+ * `config-invalid` where a `#` cuts something off.
+ */
+export function mailUrl(given: URL): URL {
+  if (given.hash !== "") {
+    throw invalid('the mail URL holds a "#", and what follows it would be lost', "write # in a URL as %23");
+  }
+  const url = new URL(given);
+  const pairs = url.search.slice(1).split("&");
+  const escaped = pairs.map((pair) => {
+    const isLiteral = literal.includes(pair.split("=", 1)[0] ?? "");
+    // What stands before the address is a name, and may have blanks.
+    const named = /^from=.*(?=<|%3C)/i.exec(pair)?.[0] ?? "";
+    return isLiteral ? `${named}${pair.slice(named.length).replaceAll("+", "%2B")}` : pair;
+  });
+  url.search = escaped.join("&");
+  return url;
+}
+
 /**
  * `smtp://host[:587]/recipient[,recipient]?username=&password=&from=&to=&subject=&tls=`, `mail://` the same,
  * `smtps://host[:465]/…` for TLS from the first byte. `tls=true`, which is the default, means STARTTLS and nothing
@@ -81,7 +104,7 @@ function hostOf(url: URL): string {
   }
   const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
   const named = /^[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?$/.test(host) || isIPv6(host);
-  if (named && url.hash === "") return host;
+  if (named) return host;
   throw invalid("the mail URL does not name a server", "write smtp://host:port/recipient@example.com");
 }
 

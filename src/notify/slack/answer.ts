@@ -13,7 +13,7 @@ export type Refusal =
     }
   | { readonly kind: "limited"; readonly afterMs: number }
   | { readonly kind: "status"; readonly status: number; readonly headers: Headers }
-  /** Something that Slack never says: another server, or a proxy. */
+  /** Something that Slack never says, or no JSON object: another server, or a proxy. */
   | { readonly kind: "not-slack" }
   /** No answer; `cause` is what the connection said. */
   | { readonly kind: "no-answer"; readonly cause: unknown };
@@ -37,7 +37,8 @@ export function refusalOf(error: unknown): Refusal {
     case "slack_webapi_request_error":
       return { kind: "no-answer", cause: fields["original"] };
     default:
-      return { kind: "no-answer", cause: error };
+      // The library looks for fields in whatever JSON it got, `null` too.
+      return error instanceof TypeError ? { kind: "not-slack" } : { kind: "no-answer", cause: error };
   }
 }
 

@@ -1,5 +1,5 @@
 import type { DeployEvent, ErrorRun, HookResult } from "../../events.ts";
-import { formatDuration } from "../../util/time.ts";
+import { roughDuration } from "../../util/time.ts";
 import type { Notice } from "../notice.ts";
 import { clipped, code, codeBlock, date, headlineOf, lineOf, link } from "./text.ts";
 import { toneOf } from "./tone.ts";
@@ -91,7 +91,7 @@ function detailsOf(event: DeployEvent): Details {
     case "deployed":
       return details([
         field("Version", journey(event.fromTag, event.tag)),
-        field("Duration", formatDuration(Math.round(event.durationMs))),
+        field("Duration", roughDuration(event.durationMs)),
       ]);
     case "deploying":
     case "downloaded":
@@ -108,7 +108,7 @@ function detailsOf(event: DeployEvent): Details {
     case "crashed":
       return details(tagField(event.tag), [
         reason(event.reason),
-        did(`The server is started again in ${formatDuration(Math.round(event.delayMs))}`),
+        did(`The server is started again in ${roughDuration(event.delayMs)}`),
       ]);
     case "replica-lost":
       return replicaLost(event);
@@ -151,7 +151,7 @@ function wentBack({ tag, fromTag, reason: why }: Extract<DeployEvent, { kind: "r
 
 function replicaLost(event: Extract<DeployEvent, { kind: "replica-lost" }>): Details {
   const { tag, container, unit, delayMs, how } = event;
-  const next = delayMs > 0 ? `in ${formatDuration(Math.round(delayMs))}` : "now";
+  const next = delayMs > 0 ? `in ${roughDuration(delayMs)}` : "now";
   const what = how === "not-started" ? "The next one is tried" : "It is replaced";
   const fields =
     container === null ? [] : [field(unit === "process" ? "Process" : "Container", code(container))];
@@ -161,7 +161,7 @@ function replicaLost(event: Extract<DeployEvent, { kind: "replica-lost" }>): Det
 function recovered(event: Extract<DeployEvent, { kind: "recovered" }>): Details {
   const { errors, heldBack, outages, durationMs } = event;
   return details([
-    field("Lasted", formatDuration(Math.round(durationMs))),
+    field("Lasted", roughDuration(durationMs)),
     field("Errors", String(errors)),
     ...(heldBack === 0 ? [] : [field("Held back", String(heldBack))]),
     ...(outages < 2 ? [] : [field("Outages", String(outages))]),
@@ -173,7 +173,7 @@ function hook(result: HookResult): Details {
   const ended = timedOut ? "timed out" : "killed";
   const fields = [
     field("Exit code", exitCode === null ? ended : String(exitCode)),
-    field("Duration", formatDuration(Math.round(durationMs))),
+    field("Duration", roughDuration(durationMs)),
   ];
   return details(fields, [
     labelled("Command", codeBlock(command, limits.command, "head")),

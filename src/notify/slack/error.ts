@@ -31,7 +31,7 @@ export function slackError(refusal: Refusal, target: SlackTarget, now: Date): De
     case "status":
       return wrongStatus(refusal, target, now);
     case "not-slack":
-      return notSlack(target, "something that is no answer of Slack");
+      return notSlack(target, "something that is no JSON answer of Slack");
     case "no-answer":
       return connectionError(refusal.cause, doing, host);
   }

@@ -2,7 +2,7 @@ import type { DeployEvent } from "../../events.ts";
 import { unreachable } from "../../util/assert.ts";
 import { messageOf } from "../message.ts";
 import type { Notice } from "../notice.ts";
-import { printed, tailOf } from "../plain.ts";
+import { oneLine, printed, tailOf } from "../plain.ts";
 import { type Severity, severityOf } from "../severity.ts";
 import { discordBody, slackBody, teamsBody } from "./chat.ts";
 import type { WebhookFormat } from "./url.ts";
@@ -57,14 +57,16 @@ function webhookNotice(notice: Notice): WebhookNotice {
     command,
     root,
     severity: severityOf(event),
-    text: messageOf(event),
-    event: withShortOutput(event),
+    text: oneLine(messageOf(event)),
+    event: presented(event),
   };
 }
 
-function withShortOutput(event: DeployEvent): DeployEvent {
+function presented(event: DeployEvent): DeployEvent {
+  if ("durationMs" in event) return { ...event, durationMs: Math.round(event.durationMs) };
   if (event.kind !== "hook") return event;
   const { stdout, stderr } = event.result;
   const short = (text: string) => tailOf(printed(text), mostOutput);
-  return { ...event, result: { ...event.result, stdout: short(stdout), stderr: short(stderr) } };
+  const durationMs = Math.round(event.result.durationMs);
+  return { ...event, result: { ...event.result, stdout: short(stdout), stderr: short(stderr), durationMs } };
 }

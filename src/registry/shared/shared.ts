@@ -227,7 +227,8 @@ class SharedRegistry implements Registry {
   #origin(failure: SharedFailure | null): SharedOrigin {
     const ageMs = this.#answerAgeMs() ?? 0;
     const asOf = new Date(this.deps.clock.now().getTime() - ageMs);
-    return { asOf, isStale: failure !== null, windowMs: this.#rules().windowMs };
+    const { windowMs } = this.#rules();
+    return { asOf, windowMs, isStale: failure !== null, ...(failure && { failure: failure.message }) };
   }
 
   /** What the last try came to; this host's own where the fleet knows of none. */

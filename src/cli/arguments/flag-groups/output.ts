@@ -7,7 +7,7 @@ export const outputFlags = [
     commands: deploying,
     repeats: true,
     group: "Output",
-    help: "Who is told: slack://, smtp://, webhook+https://; on=deploy,error narrows it",
+    help: "Who is told: slack://, smtp://, webhook+https://; on=deploy,error or quiet=true narrows it",
   },
   {
     name: "log-level",
