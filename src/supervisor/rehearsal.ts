@@ -1,10 +1,10 @@
 import { DewyError, messageOf } from "../errors.ts";
 import { duration, type Log } from "../log.ts";
-import { describeExit } from "../process/process.ts";
 import type { Call } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
 import type { User } from "../util/user.ts";
 import type { Subject } from "./checker.ts";
+import { endWith } from "./end-with.ts";
 import type { Generation } from "./generation.ts";
 import type { Generations } from "./generations.ts";
 import type { ListenSpec } from "./listen-spec.ts";
@@ -40,7 +40,7 @@ export class Rehearsal {
     const environment = () => this.deps.environment(release);
     const sinceMs = clock.monotonicMs();
     const over = new AbortController();
-    if (serving !== null) endWith(serving, over);
+    if (serving !== null) endWith(serving, over, "while the new version was rehearsed");
     using sockets = await PrivateSockets.open(this.options.listen, this.options);
     const rehearsed = generations.startPrivately(release, sockets.inherited);
     log.info("Rehearsal started", { release, pid: rehearsed.pid });
@@ -60,19 +60,4 @@ export class Rehearsal {
     }
     log.info("Rehearsal passed", { release, duration: duration(clock.monotonicMs() - sinceMs) });
   }
-}
-
-/** Clients wait for the one that served, and it can only be started again once this is over. */
-function endWith(serving: Generation, over: AbortController): void {
-  void serving.exited.then((exit) =>
-    over.abort(
-      new DewyError(
-        "internal",
-        `the server that runs ${describeExit(exit)} while the new version was rehearsed`,
-        {
-          hint: "it is started again, and the new version is tried again later",
-        },
-      ),
-    ),
-  );
 }

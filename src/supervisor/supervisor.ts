@@ -140,7 +140,8 @@ export class Supervisor implements AsyncDisposable {
         before.kind === "running"
           ? { kind: "reloading", current: before.current, next }
           : { kind: "starting", next };
-      verdict = await this.vetting.prove(next, change, c);
+      const serving = before.kind === "running" ? before.current : null;
+      verdict = await this.vetting.prove(next, change, serving, c);
       await change.commit();
     } catch (error) {
       await this.#takeBack(change, next, before);
@@ -154,13 +155,15 @@ export class Supervisor implements AsyncDisposable {
 
   /** Whatever else fails, the supervisor goes on with what it had. */
   async #takeBack(change: Change, next: Generation | null, before: SupervisorState): Promise<void> {
-    if (next !== null) await this.generations.stop(next);
+    const stopping = next === null ? null : this.generations.stop(next);
     try {
       await change.undo();
     } catch (error) {
       this.deps.log.error("Failed change not taken back", { error: messageOf(error) });
     }
+    // Not after it has ended: where the old one has died meanwhile, clients wait.
     if (next !== null) this.#fallBack(before);
+    await stopping;
   }
 
   /** After a failed change things are as before it, unless the old generation died meanwhile. */

@@ -7,6 +7,7 @@ import type { Call } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
 import type { Change } from "./change.ts";
 import { Checker, type HealthCounts, type HealthOptions, type Subject } from "./checker.ts";
+import { endWith } from "./end-with.ts";
 import { askedAt } from "./endpoint.ts";
 import { Gate, type Verdict } from "./gate.ts";
 import type { Generation } from "./generation.ts";
@@ -86,10 +87,23 @@ export class Vetting {
     if (kind === "deploy") await this.#rehearsal?.run(release, serving, c);
   }
 
-  /** Fails with `start-failed` or `health-failed` unless `next` may take over. */
-  async prove(next: Generation, { kind, release }: Change, c: Call): Promise<Verdict> {
+  /**
+   * Fails with `start-failed` or `health-failed` unless `next` may take over, and when what serves ends before a new
+   * release has got through its checks.
+   */
+  async prove(
+    next: Generation,
+    { kind, release }: Change,
+    serving: Generation | null,
+    c: Call,
+  ): Promise<Verdict> {
+    const over = new AbortController();
+    if (kind === "deploy" && serving !== null && this.options.health !== null) {
+      endWith(serving, over, "while the new version was checked");
+    }
     try {
-      return await this.#prover.prove(next, this.#subjectOf(next), c);
+      const call = { signal: AbortSignal.any([c.signal, over.signal]) };
+      return await this.#prover.prove(next, this.#subjectOf(next), call);
     } catch (error) {
       const isSick = error instanceof DewyError && error.code === "health-failed";
       if (kind !== "return" || !isSick) throw error;

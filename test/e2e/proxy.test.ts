@@ -256,9 +256,12 @@ describe("server --proxy", () => {
     const before = pidsOf(host);
     const load = startLoad(host.port, { kept: 0, fresh: 2, pauseMs: 5 });
     process.kill(agent.pid, "SIGHUP");
-    await until("all are new", () => {
+    const areNew = () => {
       const pids = pidsOf(host);
       return pids.length === 2 && pids.every((pid) => !before.includes(pid));
+    };
+    await until("all are new", areNew, 90_000).catch((error) => {
+      throw new Error(`${error}\n${agent.output}`);
     });
     expect((await load.stop()).failures).toEqual([]);
   }, 120_000);

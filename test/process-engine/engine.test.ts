@@ -232,14 +232,22 @@ describe("the next agent", () => {
     await using host = new ProcessHost();
     const { id, pid } = await start(host, host.engine());
     host.record.write(host.record.read().map((each) => ({ ...each, pid: null, startTicks: null })));
-    expect(await host.engine().list(shop)).toMatchObject([{ id, pid, labels: { "dewy.version": "v1" } }]);
+    // Its environment is there a moment after its name is.
+    const [found] = await until("it is found", async () => {
+      const all = await host.engine().list(shop);
+      return all.length > 0 && all;
+    });
+    expect(found).toMatchObject({ id, pid, labels: { "dewy.version": "v1" } });
   }, 30_000);
 
   test("without a record finds them too, as part of no deployment", async () => {
     await using host = new ProcessHost();
     const { pid } = await start(host, host.engine());
     host.record.write([]);
-    const [found] = await host.engine().list(shop);
+    const [found] = await until("it is found", async () => {
+      const all = await host.engine().list(shop);
+      return all.length > 0 && all;
+    });
     expect(found?.pid).toBe(pid);
     expect(found?.labels["dewy.version"]).toBeUndefined();
   }, 30_000);

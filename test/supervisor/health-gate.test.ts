@@ -46,6 +46,29 @@ const bad: [string, GateBehaviour, { code: string; message: RegExp }][] = [
   ["answers 500", { status: 500 }, { code: "health-failed", message: /GET http:.*\/up: 500/ }],
 ];
 
+describe("a server that ends while a new version is checked", () => {
+  test("is started again at once, and the new one is given up without being blamed", async () => {
+    await using host = new AppHost();
+    host.switchTo(host.gateRelease("v1", {}));
+    host.gateRelease("v2", { is: "mute" });
+    await using supervisor = await host.openHttp({ health: patient });
+    await supervisor.resume("v1", c);
+    await host.serves("v1");
+    const old = pidOf(supervisor);
+    const replacing = supervisor.replace(host.change("v2", "v1"), c);
+    const failure = replacing.catch((error: unknown) => error);
+    await until("both are up", () => supervisor.state.kind === "reloading");
+    process.kill(old, "SIGKILL");
+    expect(await failure).toMatchObject({
+      message: "the server that runs was killed by SIGKILL while the new version was checked",
+      blame: "environment",
+    });
+    await host.serves("v1");
+    expect(host.steps).toEqual(["prepare", "undo"]);
+    expect(supervisor.state).toMatchObject({ kind: "running", release: "v1" });
+  }, 60_000);
+});
+
 describe("a new version that", () => {
   test.each(bad)(
     "%s is stopped, and the old one serves throughout",
