@@ -179,7 +179,9 @@ describe.each([
 
   test("are replaced when somebody kills, pauses or removes them", async () => {
     const { app, port } = fresh();
-    await using host = agent(app, port);
+    // A machine that does other things, too, may take its time to start one.
+    const health = { path: "/up", timeoutMs: 30_000, intervalMs: 500, threshold: 2, greeting: "" };
+    await using host = agent(app, port, { health });
     await host.set.update(await deployment(app, "v1", "good", port), noSteps, c);
     for (const command of [["kill"], ["pause"], ["rm", "-f"]]) {
       const [victim = "", other = ""] = host.proxy.members;
