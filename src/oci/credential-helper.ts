@@ -1,5 +1,6 @@
 import { DewyError } from "../errors.ts";
 import { type Call, withDeadline } from "../util/async.ts";
+import { killGroup } from "../util/shell.ts";
 import type { CredentialDeps } from "./credential.ts";
 import type { RegistryCredentials } from "./image-source.ts";
 import { readHelperAnswer } from "./wire.ts";
@@ -83,14 +84,6 @@ async function run(command: string[], input: string, program: string, deps: Cred
     return { exitCode, stdout, stderr };
   } finally {
     limited.signal.removeEventListener("abort", stop);
-  }
-}
-
-function killGroup(pid: number): void {
-  try {
-    process.kill(-pid, "SIGKILL");
-  } catch {
-    // Gone already.
   }
 }
 
