@@ -1,12 +1,25 @@
 import type { Address } from "../util/address.ts";
-import { tableAddresses } from "../util/socket-table.ts";
+import { acceptedByDiag, type Link } from "../util/sock-diag.ts";
+import { readTcpTables, tableAddresses } from "../util/socket-table.ts";
 
 const timeWait = "06";
 
 /**
- * The inode of the server's end of a connection from `caller` to `port`: 0 while nobody has accepted it; null: the
- * tables don't have it.
+ * For each connection the inode of the server's end: 0 while nobody has accepted it; null: it is not there. null for
+ * all: it can't be told.
  */
+export async function acceptedInodes(links: readonly Link[]): Promise<(number | null)[] | null> {
+  return acceptedByDiag(links) ?? (await acceptedByTables(links));
+}
+
+/** The same from /proc: one reading serves all, but on a busy host it takes long. */
+export async function acceptedByTables(links: readonly Link[]): Promise<(number | null)[] | null> {
+  const tables = await readTcpTables();
+  if (tables === null) return null;
+  return links.map(({ server, caller }) => acceptedInode(tables, server.port, caller));
+}
+
+/** As `tables` have it: null: they don't. */
 export function acceptedInode(tables: string, port: number, caller: Address): number | null {
   let found: number | null = null;
   for (const address of tableAddresses(caller.host)) {

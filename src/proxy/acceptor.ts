@@ -4,7 +4,7 @@ import { DewyError, systemCode, toDewyError } from "../errors.ts";
 import { addressText } from "../util/address.ts";
 import { duplicate, listenSocket, SOL_SOCKET, setSocketOption } from "../util/libc.ts";
 import { describeHolders } from "../util/procfs.ts";
-import { listeningSockets } from "../util/socket-table.ts";
+import { listeningHere } from "../util/sock-diag.ts";
 import { descriptorOf } from "./descriptors.ts";
 import type { End } from "./link.ts";
 import type { ProxyListen } from "./options.ts";
@@ -144,7 +144,7 @@ function listenError(listen: ProxyListen, error: unknown): DewyError {
 
 function holdersOfPort(port: number): string {
   try {
-    const listeners = listeningSockets().filter((each) => each.port === port);
+    const listeners = listeningHere().filter((each) => each.port === port);
     return describeHolders(listeners.map(({ inode }) => inode));
   } catch {
     return ""; // no /proc on this platform

@@ -1,4 +1,4 @@
-import { ipv6Bytes, isIPv4 } from "../util/ip.ts";
+import { addressBytes, isIPv4 } from "../util/ip.ts";
 import type { ProxyProtocol } from "./options.ts";
 
 /** Both ends of a client's connection, as the proxy's socket sees them. */
@@ -56,10 +56,6 @@ function unmapped(host: string): string {
   const [bare = ""] = host.split("%");
   const inner = /^::ffff:([\d.]+)$/i.exec(bare)?.[1];
   return inner !== undefined && isIPv4(inner) ? inner : bare;
-}
-
-function addressBytes(host: string): number[] {
-  return isIPv4(host) ? host.split(".").map(Number) : ipv6Bytes(host);
 }
 
 function portBytes(port: number): number[] {

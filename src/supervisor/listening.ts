@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
-import { listeningSockets, tableAddress } from "../util/socket-table.ts";
+import { listeningHere } from "../util/sock-diag.ts";
+import { tableAddress } from "../util/socket-table.ts";
 import type { ListenSpec } from "./listen-spec.ts";
 
 /** The inodes of the sockets that listen exactly where `spec` says. */
@@ -11,7 +12,7 @@ export function inodesAt(spec: ListenSpec): number[] {
 export function listeningInodes(spec: ListenSpec, addresses?: readonly string[]): number[] {
   try {
     if (spec.kind === "unix") return unixInodes(spec.path);
-    return listeningSockets()
+    return listeningHere()
       .filter(({ port, address }) => port === spec.port && (addresses?.includes(address) ?? true))
       .map(({ inode }) => inode);
   } catch {

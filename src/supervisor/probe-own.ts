@@ -1,10 +1,9 @@
-import { acceptedInode } from "../health/accepted.ts";
+import { acceptedInodes } from "../health/accepted.ts";
 import type { Unused } from "../health/dial.ts";
 import { checkHttp } from "../health/http.ts";
 import type { Probed } from "../health/policy.ts";
 import type { Address } from "../util/address.ts";
 import type { Call } from "../util/async.ts";
-import { readTcpTables } from "../util/socket-table.ts";
 import type { Clock } from "../util/time.ts";
 import { ownerOf } from "./accept-owner.ts";
 
@@ -57,7 +56,7 @@ type Taker = Exclude<OwnProbe["kind"], "asked"> | "own";
 interface Waiting {
   readonly connection: Unused;
   readonly sinceMs: number;
-  /** It is in the kernel's tables. */
+  /** The kernel has shown it. */
   isKnown: boolean;
   readonly settle: (taker: Taker) => void;
 }
@@ -100,15 +99,21 @@ class Round {
     return promise;
   }
 
-  /** One reading of the tables serves all that wait. */
+  /** One look serves all that wait. */
   async #look(): Promise<void> {
     const { clock, c } = this;
     this.#isLooking = true;
     for (let pauseMs: number = pausesMs.first; this.#waiting.size > 0; ) {
       const sinceMs = clock.monotonicMs();
-      const tables = await readTcpTables();
-      for (const one of this.#waiting) {
-        const taker = this.#judge(one, tables);
+      const looked = [...this.#waiting];
+      const links = looked.map(({ connection }) => ({
+        server: this.target.address,
+        caller: connection.local,
+      }));
+      const inodes = await acceptedInodes(links);
+      for (const [at, one] of looked.entries()) {
+        if (!this.#waiting.has(one)) continue;
+        const taker = inodes === null ? "untold" : this.#judge(one, inodes[at] ?? null);
         if (taker !== null) this.#settle(one, taker);
         // Its asking begins; the others are not needed any more.
         if (taker === "own") this.#releaseAll();
@@ -131,10 +136,8 @@ class Round {
   }
 
   /** null: it is to be looked at again. */
-  #judge(one: Waiting, tables: string | null): Taker | null {
-    const { address, pid, others } = this.target;
-    if (tables === null) return "untold";
-    const inode = acceptedInode(tables, address.port, one.connection.local);
+  #judge(one: Waiting, inode: number | null): Taker | null {
+    const { pid, others } = this.target;
     one.isKnown ||= inode !== null;
     const owner = inode === null || inode === 0 ? null : ownerOf(inode, pid, others);
     if (owner !== null && owner !== "nobody") return owner;

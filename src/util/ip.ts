@@ -24,3 +24,8 @@ export function ipv6Bytes(literal: string): number[] {
   const zeros = Array<number>(tail === undefined ? 0 : 8 - left.length - right.length).fill(0);
   return [...left, ...zeros, ...right].flatMap((word) => [word >> 8, word & 0xff]);
 }
+
+/** In network byte order: 4 of IPv4, 16 of IPv6. */
+export function addressBytes(host: string): number[] {
+  return isIPv4(host) ? host.split(".").map(Number) : ipv6Bytes(host);
+}

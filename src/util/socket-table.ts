@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { ipv6Bytes, isIPv4 } from "./ip.ts";
+import { addressBytes, isIPv4 } from "./ip.ts";
 
 /** A TCP socket that listens, as /proc/net/{tcp,tcp6} has it (proc(5)). */
 export interface ListeningSocket {
@@ -63,9 +63,13 @@ async function textOf(path: string): Promise<string | null> {
   }
 }
 
-/** As the tables write an address: 32-bit words in the machine's byte order, which is little-endian. */
+/** As the tables write an address. */
 export function tableAddress(host: string): string {
-  const bytes = isIPv4(host) ? host.split(".").map(Number) : ipv6Bytes(host);
+  return wordsText(addressBytes(host));
+}
+
+/** 32-bit words in the machine's byte order, which is little-endian. */
+export function wordsText(bytes: readonly number[]): string {
   const words = Array.from({ length: bytes.length / 4 }, (_, word) => bytes.slice(word * 4, word * 4 + 4));
   const swapped = words.flatMap((word) => word.reverse());
   return swapped.map((byte) => byte.toString(16).toUpperCase().padStart(2, "0")).join("");

@@ -1,3 +1,4 @@
+import { listeningByDiag } from "./sock-diag.ts";
 import { type ListeningSocket, parseSocketTable, readTcpTables } from "./socket-table.ts";
 import type { Clock } from "./time.ts";
 
@@ -13,9 +14,9 @@ interface Reading {
 }
 
 /**
- * What listens in this process's network, for all who ask again and again. With many connections on the host the
- * tables are megabytes, and take the kernel as long as a second: they are read beside the event loop, one reading
- * serves everybody, and the dearer they are the longer it does.
+ * What listens in this process's network, for all who ask again and again. Where only the tables tell, with many
+ * connections on the host they are megabytes, and take the kernel as long as a second: they are read beside the event
+ * loop, one reading serves everybody, and the dearer they are the longer it does.
  */
 export class SocketTables {
   #last: Reading | null = null;
@@ -47,6 +48,8 @@ export class SocketTables {
 }
 
 async function listeningHere(): Promise<ListeningSocket[] | null> {
+  const told = listeningByDiag();
+  if (told !== null) return told;
   const tables = await readTcpTables();
   return tables === null ? null : parseSocketTable(tables);
 }

@@ -1,7 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { acceptedInode } from "../../src/health/accepted.ts";
-import { readTcpTables, tableAddresses } from "../../src/util/socket-table.ts";
+import { acceptedByTables, acceptedInode } from "../../src/health/accepted.ts";
+import { descriptorOf } from "../../src/util/procfs.ts";
+import { acceptedByDiag, type Link } from "../../src/util/sock-diag.ts";
+import { tableAddresses } from "../../src/util/socket-table.ts";
+import { connectTo, startToldAcceptor } from "../support/told-acceptor.ts";
 import { until } from "../support/until.ts";
 
 const caller = { host: "127.0.0.1", port: 54_321 };
@@ -72,22 +75,54 @@ describe("the server's end of a connection", () => {
   });
 });
 
-describe.if(process.platform === "linux")("the kernel's tables", () => {
-  test.each([
-    ["127.0.0.1", "127.0.0.1"],
-    ["::", "127.0.0.1"],
-    ["::1", "::1"],
-  ])("show who listens on %s and is called at %s", async (listens, called) => {
-    const socket = { data() {} };
-    const server = Bun.listen({ hostname: listens, port: 0, socket });
-    const client = await Bun.connect({ hostname: called, port: server.port, socket });
-    const local = { host: client.localAddress, port: client.localPort };
-    const inode = await until("it is accepted", async () => {
-      const found = acceptedInode((await readTcpTables()) ?? "", server.port, local);
-      return found !== null && found > 0 && found;
-    });
-    expect(inode).toBeGreaterThan(0);
-    client.end();
-    server.stop(true);
+const ways: readonly [string, (links: readonly Link[]) => Promise<(number | null)[] | null>][] = [
+  ["the kernel's answers", async (links) => acceptedByDiag(links)],
+  ["its tables", acceptedByTables],
+];
+const calls = [
+  ["127.0.0.1", "127.0.0.1"],
+  ["::", "127.0.0.1"],
+  ["::", "::1"],
+  ["::1", "::1"],
+  ["::ffff:127.0.0.1", "::ffff:127.0.0.1"],
+] as const;
+
+describe.if(process.platform === "linux" && Bun.which("perl") !== null).each(ways)("%s", (_, look) => {
+  test.each(calls)(
+    "show who takes a connection to what listens on %s and is called at %s",
+    async (listens, host) => {
+      await using server = await startToldAcceptor(listens);
+      using client = await connectTo(host, server.port);
+      const link = { server: { host, port: server.port }, caller: client.local };
+      const strange = { ...link, caller: { ...link.caller, port: 1 } };
+      const inodes = async () => (await look([strange, link])) ?? [];
+      expect(await inodes()).toEqual([null, 0]);
+      await server.accept();
+      const [none, inode] = await inodes();
+      expect(none).toBeNull();
+      expect(descriptorOf(server.pid, inode ?? 0)).not.toBeNull();
+      expect(descriptorOf(process.pid, inode ?? 0)).toBeNull();
+      // The server's end goes first, and its port pair stays for a minute (TIME_WAIT).
+      await server.close();
+      await until("it is gone", async () => (await inodes())[1] === null);
+      await server.end();
+      expect(await inodes()).toEqual([null, null]);
+    },
+    60_000,
+  );
+
+  test("tell several connections apart", async () => {
+    await using server = await startToldAcceptor("127.0.0.1");
+    using first = await connectTo("127.0.0.1", server.port);
+    await server.accept();
+    using second = await connectTo("127.0.0.1", server.port);
+    const links = [second, first].map(({ local }) => ({
+      server: { host: "127.0.0.1", port: server.port },
+      caller: local,
+    }));
+    const [waiting, accepted] = (await look(links)) ?? [];
+    expect(waiting).toBe(0);
+    expect(accepted).toBeGreaterThan(0);
+    expect(await look([])).toEqual([]);
   });
 });

@@ -1,0 +1,111 @@
+import type { Address } from "./address.ts";
+import {
+  type DiagAnswer,
+  type DiagSocket,
+  listenersRequest,
+  lookupRequest,
+  readAnswer,
+  TCP_LISTEN,
+  TCP_TIME_WAIT,
+} from "./inet-diag.ts";
+import { AF_INET, AF_INET6, lazily } from "./libc.ts";
+import { NETLINK_SOCK_DIAG, type NetlinkSocket, openNetlink } from "./netlink.ts";
+import { type ListeningSocket, listeningSockets } from "./socket-table.ts";
+
+/** A TCP connection within this process's network: where it was made to, and from where. */
+export interface Link {
+  readonly server: Address;
+  readonly caller: Address;
+}
+
+const ENOENT = 2;
+/** Of a dump; some 250,000 sockets. */
+const maxParts = 1000;
+
+/** What the kernel tells of this network's TCP sockets when it is asked for them, at a cost that does not grow with them. */
+export class SockDiag {
+  /**
+   * Whether it answers, asked once: not every kernel has the module, and a sandbox may forbid the sockets. A lookup
+   * can't tell: without the module it is ENOENT, as for a connection that is not there.
+   */
+  readonly #answers = lazily(() => this.#told(dumpListening) !== null);
+
+  constructor(private readonly open: () => NetlinkSocket) {}
+
+  /** null: it does not answer. */
+  listening(): ListeningSocket[] | null {
+    return this.#answers() ? this.#told(dumpListening) : null;
+  }
+
+  /**
+   * For each connection the inode of the server's end: 0 while nobody has accepted it; null: it is not there. null for
+   * all: the kernel does not answer.
+   */
+  accepted(links: readonly Link[]): (number | null)[] | null {
+    if (!this.#answers()) return null;
+    return this.#told((socket) => links.map((link, at) => lookUp(socket, link, at)));
+  }
+
+  #told<T>(ask: (socket: NetlinkSocket) => T): T | null {
+    try {
+      using socket = this.open();
+      return ask(socket);
+    } catch {
+      return null; // beside kernels that never answer: no descriptor or no memory is left for it
+    }
+  }
+}
+
+const kernel = lazily(() =>
+  process.platform === "linux" ? new SockDiag(() => openNetlink(NETLINK_SOCK_DIAG)) : null,
+);
+
+/** What listens in this process's network. Throws when nothing tells. */
+export function listeningHere(): ListeningSocket[] {
+  return listeningByDiag() ?? listeningSockets();
+}
+
+/** As SockDiag. */
+export function listeningByDiag(): ListeningSocket[] | null {
+  return kernel()?.listening() ?? null;
+}
+
+/** As SockDiag. */
+export function acceptedByDiag(links: readonly Link[]): (number | null)[] | null {
+  return kernel()?.accepted(links) ?? null;
+}
+
+function dumpListening(socket: NetlinkSocket): ListeningSocket[] {
+  const all = [AF_INET, AF_INET6].flatMap((family) => dump(socket, family));
+  return all.map(({ address, port, inode }) => ({ address, port, inode }));
+}
+
+function dump(socket: NetlinkSocket, family: number): DiagSocket[] {
+  const sockets: DiagSocket[] = [];
+  const seq = family;
+  socket.send(listenersRequest(seq, family));
+  for (let parts = 0; parts < maxParts; parts++) {
+    const part = receive(socket, seq);
+    if (part.kind === "refused") throw new Error(`refused with errno ${part.errno}`);
+    sockets.push(...part.sockets);
+    if (part.isLast) return sockets;
+  }
+  throw new Error("a dump without an end");
+}
+
+/** In the place of a connection that is not there the kernel shows the listener that it would have come to. */
+function lookUp(socket: NetlinkSocket, { server, caller }: Link, seq: number): number | null {
+  socket.send(lookupRequest(seq, server, caller));
+  const told = receive(socket, seq);
+  if (told.kind === "refused" && told.errno === ENOENT) return null;
+  const found = told.kind === "sockets" ? told.sockets[0] : undefined;
+  if (found?.state === TCP_LISTEN || found?.state === TCP_TIME_WAIT) return null;
+  if (found?.port !== server.port || found.remotePort !== caller.port) throw new Error("not what was asked");
+  return found.inode;
+}
+
+function receive(socket: NetlinkSocket, seq: number): DiagAnswer {
+  const answer = readAnswer(socket.receive(), seq);
+  if (answer === null) throw new Error("not an answer");
+  return answer;
+}
