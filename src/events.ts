@@ -76,6 +76,15 @@ export type DeployEvent =
       readonly reason: string;
     }
   | {
+      /** It failed after its deploy and should be left, and can't be: it goes on. Never held back. */
+      readonly kind: "stranded";
+      readonly tag: string;
+      readonly reason: string;
+      /** Why it can't be left. */
+      readonly why: string;
+      readonly hint: string;
+    }
+  | {
       readonly kind: "replica-lost";
       /** It ended, failed its checks, or its replacement did not come up. */
       readonly how: "died" | "sick" | "not-started";
@@ -137,6 +146,8 @@ export const records = {
   runFailed: "Dewy run failure",
   goingBack: "Going back to the release before",
   wentBack: "Went back to the release before",
+  stranded: "Release should be left, and can't be",
+  strandingOver: "Release that could not be left is well",
   soaking: "Soak begun",
   soaked: "Soak passed",
   held: "Held",

@@ -162,15 +162,16 @@ export class Agent implements Operations {
   }
 
   /**
-   * The app failed while it was not being deployed. true: the release before comes back because of it, unless the agent
-   * is being stopped, and people are told of that alone. Safe to be called from anywhere: it waits for nothing.
+   * The app failed while it was not being deployed. true: its release should be left; that the one before comes back, or
+   * can't, is what people are told, unless the agent is being stopped. Safe to be called from anywhere: it waits for nothing.
    */
   appFailed(failure: AppFailure): boolean {
     const life = this.#life;
-    const decided = life === null ? null : this.#retreat.decide(failure, life);
-    if (life === null || decided === null) return false;
+    if (life === null) return false;
+    const way = this.#retreat.decide(failure, life);
+    if (way.kind !== "back") return way.kind === "strands";
     const what = () => whatOf({ tag: this.#previousTag, origin: "retreat" });
-    const done = decided.then(() => this.#turns.take(what(), () => this.#retreat.run(life)));
+    const done = way.decided.then(() => this.#turns.take(what(), () => this.#retreat.run(life)));
     // It fails by the agent's end alone, and then the next agent goes on with it.
     void done.then(
       (wasTried) => wasTried && this.#wake.now(),

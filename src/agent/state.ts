@@ -50,9 +50,27 @@ const retreatSchema = v.object({
   at: v.string(),
   /** How many failed. */
   tries: v.number(),
+  /** It ended, as opposed to running and being sick. */
+  hasDied: v.optional(v.boolean()),
   /** States of older dewys don't have it: at once. */
   nextTryAt: v.optional(v.string()),
 });
+const strandedSchema = v.object({
+  /** What should be left, by its name on this host. */
+  release: v.string(),
+  reason: v.string(),
+  /** Why it can't be left. */
+  why: v.string(),
+  /** What the operator should do. */
+  hint: v.string(),
+  /** Since when; people were told then. */
+  at: v.string(),
+  /** Its last death; null: it fails its checks, and nobody will know when it no longer does. */
+  diedAt: v.nullable(v.string()),
+  /** When a way back was looked for last. */
+  triedAt: v.string(),
+});
+const causeSchema = v.picklist(["check", "deploy", "rollback", "retreat"]);
 const sightingSchema = v.object({
   tag: v.string(),
   at: v.string(),
@@ -72,6 +90,7 @@ const recordSchema = v.object({
   durationMs: v.number(),
   result: v.picklist(["deployed", "failed", "rolled-back"]),
   error: v.optional(v.string()),
+  cause: v.optional(causeSchema),
 });
 const stateSchema = v.object({
   version: v.literal(1),
@@ -103,8 +122,10 @@ const stateSchema = v.object({
   soak: v.optional(v.nullable(soakSchema), null),
   /** The current release is to be left for the one before; until it is, whoever dies in between. */
   retreat: v.optional(v.nullable(retreatSchema), null),
+  /** The current release should be left, and can't be. */
+  stranded: v.optional(v.nullable(strandedSchema), null),
   /** Why the current release is the current one. */
-  origin: v.optional(v.picklist(["check", "deploy", "rollback", "retreat"]), "check"),
+  origin: v.optional(causeSchema, "check"),
   /** Releases newer than the current one, by when this host saw them first; oldest first. */
   sightings: v.optional(v.array(sightingSchema), []),
 });
@@ -114,6 +135,7 @@ export type Quarantined = v.InferOutput<typeof quarantinedSchema>;
 export type Failure = v.InferOutput<typeof failureSchema>;
 export type Sighting = v.InferOutput<typeof sightingSchema>;
 export type Retreat = v.InferOutput<typeof retreatSchema>;
+export type Stranded = v.InferOutput<typeof strandedSchema>;
 /** Who asked for a deploy: a check that found a release, an operator, or the agent that goes back. */
 export type Origin = State["origin"];
 export type StateChanges = Partial<Omit<State, "version">>;
@@ -131,6 +153,7 @@ export const emptyState: State = {
   holdBelow: null,
   soak: null,
   retreat: null,
+  stranded: null,
   origin: "check",
   sightings: [],
 };

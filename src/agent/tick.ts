@@ -8,10 +8,11 @@ import { unreachable } from "../util/assert.ts";
 import type { Call } from "../util/async.ts";
 import { type Clock, roughDuration } from "../util/time.ts";
 import type { Announcer } from "./announce.ts";
-import { isSoaking } from "./back/going-back.ts";
+import { type CrashLoop, isSoaking } from "./back/going-back.ts";
 import { expired } from "./back/hold.ts";
 import { restoreRecorded } from "./back/restore.ts";
 import type { Retreat } from "./back/retreat.ts";
+import { isStranded, isStrandingOver } from "./back/stranded.ts";
 import type { Check, Finding } from "./check.ts";
 import type { SkipReason, Wait } from "./decide.ts";
 import { artifactMissing, publishedErrand } from "./deploy/errand.ts";
@@ -35,6 +36,7 @@ interface TickDeps {
   readonly retreat: Retreat;
   readonly reporter: Reporter;
   readonly notes: Notes;
+  readonly crashLoop: CrashLoop;
 }
 
 const stuckAfterMs = 15 * 60_000;
@@ -65,8 +67,14 @@ export class Tick {
       return this.#failed(null, failure);
     } finally {
       done.abort();
-      if (isWell(this.deps.delivery.status())) this.deps.announcer.well("app");
+      if (this.#isAppWell) this.deps.announcer.well("app");
     }
+  }
+
+  /** A release that is to be left is not well between two of its deaths. */
+  get #isAppWell(): boolean {
+    const { delivery, state } = this.deps;
+    return isWell(delivery.status()) && state.state.retreat === null && !isStranded(state.state);
   }
 
   async #look(c: Call): Promise<Outcome> {
@@ -98,10 +106,16 @@ export class Tick {
     const { announcer, state } = this.deps;
     // Between two tries of a release that fails, and where none can be had, nothing has become well.
     if (reason === "backoff" || reason === "no-release" || reason === "grace") return;
-    const { failure } = state.state;
+    const { failure, retreat } = state.state;
+    // A way back that fails is tried again.
+    if (retreat !== null) return;
     const isFailing = failure !== null && failure.tag === tag;
     if (failure === null || (isFailing && reason === "current")) announcer.well("deploy");
-    else if (!isFailing) announcer.settled("deploy");
+    else if (!isFailing) {
+      announcer.settled("deploy");
+      // Nobody tries it again.
+      if (reason === "current") state.learn({ failure: null });
+    }
   }
 
   #noteWaiting(finding: Finding): void {
@@ -128,12 +142,16 @@ export class Tick {
   }
 
   #endWhatIsOver(): void {
-    const { state, clock, log } = this.deps;
+    const { state, clock, log, crashLoop } = this.deps;
     const now = clock.now();
     const hold = expired(state.state, now);
     if (hold !== null) {
       log.info(records.holdEnded, { until: state.state.hold?.until ?? undefined });
       state.learn(hold);
+    }
+    if (isStrandingOver(state.state, crashLoop.withinMs, now)) {
+      log.info(records.strandingOver, { tag: state.state.current?.tag });
+      state.learn({ stranded: null });
     }
     if (state.state.soak !== null && !isSoaking(state.state, now)) {
       log.info(records.soaked, { tag: state.state.current?.tag });

@@ -3,11 +3,11 @@ import type { Order, OrderProgress } from "../agent/orders/operations.ts";
 import { DewyError } from "../errors.ts";
 import { logLevels } from "../log.ts";
 import type { Digest } from "../release/release.ts";
-import { type AnswerLine, type Answers, protocolVersion, type Question } from "./protocol.ts";
+import { type AnswerLine, type Answers, maxTagLength, protocolVersion, type Question } from "./protocol.ts";
 
 /** Whatever an agent or an operator makes up is bounded before it is shown or kept. */
 const line = (max: number) => v.pipe(v.string(), v.maxLength(max));
-const tag = v.pipe(v.string(), v.minLength(1), v.maxLength(256));
+const tag = v.pipe(v.string(), v.minLength(1), v.maxLength(maxTagLength));
 const text = line(64 * 1024);
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const instant = v.pipe(
@@ -114,6 +114,8 @@ const answerSchemas: { readonly [K in keyof Answers]: v.GenericSchema<unknown, A
     ),
     waiting: v.nullable(v.object({ tag, reason: text, until: v.nullable(instant) })),
     soakUntil: v.nullable(instant),
+    // Agents of earlier versions don't tell.
+    stranded: v.optional(v.nullable(v.object({ reason: text, why: text, hint: text, at: instant })), null),
     quarantine: v.pipe(
       v.array(v.object({ tag, digest: v.nullable(digest), fingerprint: text, reason: text, at: instant })),
       v.maxLength(1000),

@@ -65,11 +65,19 @@ function factsOf(event: DeployEvent): readonly Fact[] {
         ["What dewy did", `put ${event.tag} back, and ${event.fromTag} aside`],
         ["What to do", "publish a new version, or run dewy retry"],
       ];
+    case "stranded":
+      return [
+        ["Version", event.tag],
+        ["Reason", event.reason],
+        ["Not left", event.why],
+        ["What dewy does", "keeps it, and starts it again whenever it ends"],
+        ["What to do", event.hint],
+      ];
     case "crashed":
       return [
         ["Version", event.tag],
         ["Reason", event.reason],
-        ["What dewy does", `starts it again in ${took(event.delayMs)}`],
+        ["What dewy does", `starts it again ${nextIn(event.delayMs)}`],
       ];
     case "replica-lost":
       return replicaFacts(event);
@@ -116,12 +124,11 @@ function keptText(servingTag: string | null | undefined): string {
 
 function replicaFacts(event: Extract<DeployEvent, { kind: "replica-lost" }>): readonly Fact[] {
   const { tag, container, unit, reason, delayMs } = event;
-  const next = delayMs > 0 ? `in ${took(delayMs)}` : "now";
   return [
     ["Version", tag],
     [unit === "process" ? "Process" : "Container", container],
     ["Reason", reason],
-    ["What dewy does", `starts another one ${next}`],
+    ["What dewy does", `starts another one ${nextIn(delayMs)}`],
   ];
 }
 
@@ -145,6 +152,10 @@ function outputsOf(
   return named
     .map(([title, text]) => ({ title, text: tailOf(printed(text), most) }))
     .filter(({ text }) => text !== "");
+}
+
+function nextIn(delayMs: number): string {
+  return delayMs > 0 ? `in ${took(delayMs)}` : "now";
 }
 
 function took(ms: number): string {

@@ -51,6 +51,7 @@ function classesOf(event: DeployEvent): readonly EventClass[] {
       return ["deploy", "error"];
     case "failed":
     case "quarantined":
+    case "stranded":
     case "crashed":
     case "replica-lost":
     case "recovered":

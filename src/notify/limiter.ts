@@ -73,16 +73,16 @@ export function withRun(event: DeployEvent, run: ErrorRun): DeployEvent {
 
 /**
  * One more error. The first ones of an outage are told, the last of these says that no more are; the same goes for the first
- * error of the third outage in a short while: what comes and goes would else be told for ever.
+ * error of the third outage in a short while: what comes and goes would else be told for ever. `always`: this one is told.
  */
-export function onError(state: TroubleState, trouble: Trouble, now: Date): ErrorVerdict {
+export function onError(state: TroubleState, trouble: Trouble, now: Date, always = false): ErrorVerdict {
   const { episode } = state;
   const at = now.toISOString();
   const begins = episode === null || episode.isWell;
   const outages = begins ? [...recentOutages(state, now), at].slice(-flappingFrom) : state.outages;
   const count = begins ? 1 : episode.count + 1;
   const knewFlapping = episode !== null && isFlapping(state);
-  const isTold = !knewFlapping && count <= toldInARow[trouble];
+  const isTold = always || (!knewFlapping && count <= toldInARow[trouble]);
   const next: Episode = {
     count,
     errors: (episode?.errors ?? 0) + 1,

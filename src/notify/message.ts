@@ -42,8 +42,10 @@ function plainText(event: DeployEvent): string {
       return quarantined(event);
     case "rolled-back":
       return `Went back from ${event.fromTag} to ${event.tag}: ${event.reason}. ${event.fromTag} is not tried again until it changes or dewy retry is run`;
+    case "stranded":
+      return `${event.tag} should be left, and can't be: ${event.reason}. ${event.why}. ${event.tag} stays, and is started again whenever it ends; ${event.hint}`;
     case "crashed":
-      return `Server of ${event.tag ?? "unknown version"} died: ${event.reason}. Next start in ${roughDuration(event.delayMs)}`;
+      return `Server of ${event.tag ?? "unknown version"} died: ${event.reason}. Next start ${nextIn(event.delayMs)}`;
     case "replica-lost":
       return replicaLost(event);
     case "recovered":
@@ -55,9 +57,13 @@ function plainText(event: DeployEvent): string {
   }
 }
 
+function nextIn(delayMs: number): string {
+  return delayMs > 0 ? `in ${roughDuration(delayMs)}` : "now";
+}
+
 function replicaLost(event: Extract<DeployEvent, { kind: "replica-lost" }>): string {
   const { how, tag, container, unit = "container", reason, delayMs } = event;
-  const next = delayMs > 0 ? `in ${roughDuration(delayMs)}` : "now";
+  const next = nextIn(delayMs);
   if (how === "not-started") return `A ${unit} of ${tag} did not start: ${reason}. Next try ${next}`;
   const what = how === "died" ? "died" : "fails its checks";
   const subject = unit === "process" ? "Process" : "Container";

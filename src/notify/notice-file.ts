@@ -60,6 +60,7 @@ const eventSchema: v.GenericSchema<unknown, DeployEvent> = v.variant("kind", [
     servingTag: v.optional(v.nullable(text)),
   }),
   v.object({ kind: v.literal("rolled-back"), tag: text, fromTag: text, reason: text }),
+  v.object({ kind: v.literal("stranded"), tag: text, reason: text, why: text, hint: text }),
   v.object({
     kind: v.literal("replica-lost"),
     how: v.picklist(["died", "sick", "not-started"]),

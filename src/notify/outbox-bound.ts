@@ -31,6 +31,7 @@ export function isInformational(event: DeployEvent): boolean {
     case "failed":
     case "quarantined":
     case "rolled-back":
+    case "stranded":
     case "crashed":
     case "replica-lost":
     case "recovered":

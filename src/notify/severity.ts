@@ -25,6 +25,7 @@ export function severityOf(event: DeployEvent): Severity {
     case "failed":
     case "quarantined":
     case "rolled-back":
+    case "stranded":
     case "crashed":
       return "error";
     default:

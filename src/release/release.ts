@@ -55,6 +55,9 @@ export function parseArtifactKey(key: string): { tag: string; fileName: string }
   return { tag: key.slice(0, at), fileName: key.slice(at + 2) };
 }
 
+/** Why there was a deploy: a check found a release, an operator's order, or the agent's own way back. */
+export type Cause = "check" | "deploy" | "rollback" | "retreat";
+
 /** One deploy, as written to the history and reported to the registry. */
 export interface DeployRecord {
   /** Unique; the same record reported twice is one report. */
@@ -69,4 +72,6 @@ export interface DeployRecord {
   readonly durationMs: number;
   readonly result: "deployed" | "failed" | "rolled-back";
   readonly error?: string | undefined;
+  /** Records of older dewys don't have it. */
+  readonly cause?: Cause | undefined;
 }

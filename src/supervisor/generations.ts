@@ -7,10 +7,9 @@ import type { Clock } from "../util/time.ts";
 import type { Generation } from "./generation.ts";
 import { type Inherited, type LaunchOptions, launch } from "./launch.ts";
 import { type ListenSpec, listenName } from "./listen-spec.ts";
-import type { Listener } from "./listener.ts";
-import type { Orphan } from "./orphan.ts";
 import type { RecordedGeneration, RecordFile, SupervisorRecord } from "./record.ts";
-import { takeOver } from "./takeover.ts";
+import { type Inheritance, takeOver } from "./takeover.ts";
+import { keeperOf } from "./unwatched.ts";
 
 export interface GenerationOptions extends LaunchOptions {
   readonly listen: readonly ListenSpec[];
@@ -35,14 +34,15 @@ export class Generations {
   readonly #left = new WeakMap<Generation, readonly ProcessIdentity[]>();
   readonly #closing = new AbortController();
   #lastNumber: number;
+  #isStopping = false;
 
   private constructor(
     private readonly options: GenerationOptions,
     private readonly deps: GenerationDeps,
-    private readonly listeners: readonly Listener[],
     private readonly inherited: SupervisorRecord | null,
-    orphans: readonly Orphan[],
+    private readonly inheritance: Inheritance,
   ) {
+    const { orphans } = inheritance;
     for (const orphan of orphans) {
       const exited = watchProcess(orphan.pid, orphan.startTicks, deps.clock);
       const startedMs = deps.clock.monotonicMs() - processAgeMs(orphan.startTicks);
@@ -54,8 +54,18 @@ export class Generations {
   /** Opens the listeners, from a predecessor's app where one still runs. Fails with `port-in-use`. */
   static async open(options: GenerationOptions, deps: GenerationDeps, c: Call): Promise<Generations> {
     const record = deps.record.read();
-    const { listeners, orphans } = await takeOver(options, record, deps, c);
-    return new Generations(options, deps, listeners, record, orphans);
+    const keeper = keeperOf(options.env);
+    const inheritance = await takeOver({ ...options, keeper }, record, deps, c);
+    return new Generations(options, deps, record, inheritance);
+  }
+
+  /** A predecessor left the release's app running, and it has ended by itself since. */
+  diedUnwatched(release: string): boolean {
+    return this.inheritance.died.has(release);
+  }
+
+  get #listeners() {
+    return this.inheritance.listeners;
   }
 
   /** Oldest first. */
@@ -71,7 +81,7 @@ export class Generations {
     const now = [
       this.options.command,
       recordedUser(this.options),
-      this.listeners.map(({ spec }) => listenName(spec)),
+      this.#listeners.map(({ spec }) => listenName(spec)),
     ];
     return JSON.stringify(before) === JSON.stringify(now);
   }
@@ -81,7 +91,7 @@ export class Generations {
     const number = ++this.#lastNumber;
     this.#note({ generations: [{ number, pid: null, startTicks: null, release }] });
     try {
-      const generation = launch(this.options, this.listeners, { number, release }, this.deps.clock);
+      const generation = launch(this.options, this.#listeners, { number, release }, this.deps.clock);
       this.#alive.add(this.#followed(generation));
       return generation;
     } finally {
@@ -157,12 +167,18 @@ export class Generations {
     return generation;
   }
 
+  /** From now on an end of the app is no crash, also to a successor: whoever stops dewy may not wait for it. */
+  beginStop(): void {
+    this.#isStopping = true;
+    this.#note();
+  }
+
   /** Stops all and gives the ports back. */
   async close(): Promise<void> {
     this.#closing.abort();
     const left = [...this.#alive, ...this.#rehearsing];
     await Promise.all([...this.#draining.values(), ...left.map((generation) => this.stop(generation))]);
-    for (const listener of this.listeners) listener.close();
+    for (const listener of this.#listeners) listener.close();
   }
 
   /**
@@ -175,9 +191,11 @@ export class Generations {
       this.deps.record.write({
         command: [...this.options.command],
         user: recordedUser(this.options),
-        listeners: this.listeners.map(({ spec, inode }) => ({ name: listenName(spec), inode })),
+        listeners: this.#listeners.map(({ spec, inode }) => ({ name: listenName(spec), inode })),
         generations: [...[...this.#alive].map(recorded), ...generations],
         rehearsals: [...[...this.#rehearsing].map(recorded), ...rehearsals],
+        keeper: keeperOf(this.options.env),
+        stopping: this.#isStopping,
       });
     } catch (error) {
       this.deps.log.warn("Supervisor record not written", { error: messageOf(error) });

@@ -36,6 +36,7 @@ export function stopLeftovers(
       hint: "connections wait for the new processes as soon as the proxy listens",
     });
   }
+  if (orphans.length > 0) record.markStopping();
   const ends = Promise.all([
     stopStrays(options, known, clock, c),
     ...orphans.map((orphan) => stopProcess(orphan, stopTimeoutMs, clock, c)),

@@ -16,6 +16,10 @@ const recordSchema = v.object({
   user: v.optional(v.nullable(v.string())),
   listeners: v.array(v.object({ name: v.string(), inode: v.number() })),
   generations: v.array(generationSchema),
+  /** Who may end the app together with its agent; null: not known. */
+  keeper: v.optional(v.nullable(v.string()), null),
+  /** The app is being stopped: its end is no crash. */
+  stopping: v.optional(v.boolean(), false),
   /** Runs on private sockets: a successor stops them. */
   rehearsals: v.optional(v.array(generationSchema), []),
 });
@@ -37,5 +41,16 @@ export class RecordFile {
 
   write(record: Omit<v.InferInput<typeof recordSchema>, "version" | "bootId">): void {
     writeBootRecord(this.path, record);
+  }
+
+  /** Of what a predecessor left. Where it can't be written, the app is stopped all the same. */
+  markStopping(): void {
+    const record = this.read();
+    if (record === null) return;
+    try {
+      this.write({ ...record, stopping: true });
+    } catch {
+      // At worst its end is taken for a crash.
+    }
   }
 }

@@ -78,6 +78,7 @@ export class Supervisor implements AsyncDisposable {
     return this.#changes.run(async () => {
       const found = this.generations.alive.findLast((run) => run.release === release || run.release === null);
       const newest = found ?? this.generations.alive.at(-1);
+      if (this.generations.diedUnwatched(release)) this.deps.onCrash(unwatchedCrash(release));
       if (newest === undefined) {
         this.#startOrBackOff(release);
         return "started";
@@ -114,6 +115,7 @@ export class Supervisor implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#pendingRestart.abort();
     this.vetting.unfollow();
+    this.generations.beginStop();
     await this.#changes.run(async () => {
       this.#state = { kind: "stopped" };
       this.vetting.unfollow();
@@ -229,4 +231,9 @@ export class Supervisor implements AsyncDisposable {
       });
     void this.deps.clock.sleep(delayMs, signal).then(restart, () => undefined);
   }
+}
+
+/** It is started at once: nobody was there to do so before. */
+function unwatchedCrash(release: string): Crash {
+  return { release, reason: "the server ended while no agent watched it", delayMs: 0, blame: "release" };
 }

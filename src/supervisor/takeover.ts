@@ -14,14 +14,17 @@ import {
   spawnedOrphans,
   takeListener,
 } from "./orphan.ts";
-import type { SupervisorRecord } from "./record.ts";
+import type { RecordFile, SupervisorRecord } from "./record.ts";
 import { stopStrays } from "./stray.ts";
+import { diedUnwatched } from "./unwatched.ts";
 
 /** What an agent begins with: the listeners, and the runs of the app that its predecessor left. */
 export interface Inheritance {
   readonly listeners: readonly Listener[];
   /** Oldest first. */
   readonly orphans: readonly Orphan[];
+  /** The releases whose app was left running, and has ended by itself since. */
+  readonly died: ReadonlySet<string>;
 }
 
 interface TakeoverOptions {
@@ -29,6 +32,14 @@ interface TakeoverOptions {
   readonly root: string;
   readonly user: User | null;
   readonly stopTimeoutMs: number;
+  /** From keeperOf(). */
+  readonly keeper: string | null;
+}
+
+interface TakeoverDeps {
+  readonly record: RecordFile;
+  readonly clock: Clock;
+  readonly log: Log;
 }
 
 /**
@@ -38,11 +49,12 @@ interface TakeoverOptions {
 export async function takeOver(
   options: TakeoverOptions,
   record: SupervisorRecord | null,
-  deps: { clock: Clock; log: Log },
+  deps: TakeoverDeps,
   c: Call,
 ): Promise<Inheritance> {
   await stopStrays(options, record, deps.clock, c);
   let orphans = findOrphans(options, record);
+  const died = diedUnwatched(record, orphans, options.keeper);
   const listeners: Listener[] = [];
   try {
     for (const spec of options.listen) {
@@ -57,7 +69,7 @@ export async function takeOver(
     for (const listener of listeners) listener.release();
     throw error;
   }
-  return { listeners, orphans };
+  return { listeners, orphans, died };
 }
 
 function findOrphans(options: TakeoverOptions, record: SupervisorRecord | null): Orphan[] {
@@ -108,9 +120,10 @@ function isHeld(spec: ListenSpec, orphans: readonly Orphan[], record: Supervisor
 async function stopAll(
   orphans: readonly Orphan[],
   timeoutMs: number,
-  deps: { clock: Clock; log: Log },
+  deps: TakeoverDeps,
   c: Call,
 ): Promise<void> {
+  deps.record.markStopping();
   for (const orphan of orphans) {
     deps.log.warn("Stopping the app left by the last agent: its listener can't be taken back", {
       pid: orphan.pid,

@@ -1,8 +1,14 @@
 import { describe, expect, test } from "bun:test";
-import { rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Agent } from "../../src/agent/agent.ts";
-import { type AppFailure, Deaths, reactTo, usualCrashLoop } from "../../src/agent/back/going-back.ts";
+import {
+  type AppFailure,
+  Deaths,
+  type Reaction,
+  reactTo,
+  usualCrashLoop,
+} from "../../src/agent/back/going-back.ts";
 import { stopNoticeMs } from "../../src/agent/back/retreat.ts";
 import { deploySteps } from "../../src/agent/deploy/deploy.ts";
 import { emptyState, type State } from "../../src/agent/state.ts";
@@ -28,24 +34,84 @@ const crashed: AppFailure = { release: v2.release, kind: "crashed", reason: "exi
 const sick: AppFailure = { ...crashed, kind: "sick", reason: "status 500" };
 const quarantined = { tag: v1.tag, digest: v1.digest, fingerprint: "", reason: "died", at: seconds(-5) };
 
+const unproven: AppFailure = { ...sick, kind: "unproven" };
+const nothingBefore = "no good release before it is known here";
+const inSoak = "it died in its soak: exit 1";
+const stranded = {
+  release: v2.release,
+  reason: "it died in its soak",
+  why: "v1.0.0 can't be had",
+  hint: "publish a fixed version",
+  at: seconds(-400),
+  diedAt: seconds(-10),
+  triedAt: seconds(-299),
+};
+
+function described(reaction: Reaction): string {
+  if (reaction.kind === "stay") return "stays";
+  return `${reaction.kind === "go-back" ? reaction.to.tag : reaction.why}: ${reaction.reason}`;
+}
+
 describe("what a failure of the app leads to", () => {
   test.each<[string, AppFailure, Partial<State>, number, string]>([
     ["a death in the soak", crashed, { soak }, 1, "v1.0.0: it died in its soak: exit 1"],
     ["failed checks in the soak", sick, { soak }, 0, "v1.0.0: it failed its checks in its soak: status 500"],
-    ["a death at the soak's end", crashed, { soak: { ...soak, until: seconds(0) } }, 1, "proven"],
+    ["a death at the soak's end", crashed, { soak: { ...soak, until: seconds(0) } }, 1, "stays"],
     [
       "a death before the soak began: the clock was set back",
       crashed,
       { soak: { ...soak, since: seconds(1) } },
       1,
-      "proven",
+      "stays",
     ],
-    ["a death in another release's soak", crashed, { soak: { ...soak, release: v1.release } }, 1, "proven"],
-    ["one death too few for a loop", crashed, {}, 4, "proven"],
+    ["a death in another release's soak", crashed, { soak: { ...soak, release: v1.release } }, 1, "stays"],
+    ["one death too few for a loop", crashed, {}, 4, "stays"],
     ["a crash loop", crashed, {}, 5, "v1.0.0: it died 5 times within 10 minutes: exit 1"],
-    ["failed checks after the soak", sick, {}, 5, "proven"],
-    ["a loop of what was gone back to", crashed, { origin: "retreat" }, 9, "chosen"],
-    ["a loop of what an operator went back to", crashed, { origin: "rollback" }, 9, "chosen"],
+    ["failed checks after the soak", sick, {}, 5, "stays"],
+    ["a death of what was gone back to", crashed, { origin: "retreat" }, 1, "stays"],
+    [
+      "a loop of what was gone back to",
+      crashed,
+      { origin: "retreat" },
+      9,
+      "v2.0.0 is what dewy went back to, which it does once: it died 9 times within 10 minutes: exit 1",
+    ],
+    [
+      "a loop of what an operator went back to",
+      crashed,
+      { origin: "rollback" },
+      9,
+      "an operator went back to v2.0.0: it died 9 times within 10 minutes: exit 1",
+    ],
+    [
+      "what never got well, with nothing before",
+      unproven,
+      { previous: null },
+      0,
+      `${nothingBefore}: status 500`,
+    ],
+    ["one more death of what is stranded", crashed, { stranded }, 9, "stays"],
+    [
+      "a death of what is stranded, long after the last try",
+      crashed,
+      { stranded: { ...stranded, triedAt: seconds(-300) } },
+      1,
+      "v1.0.0: it died in its soak",
+    ],
+    [
+      "failed checks of what is stranded, long after the last try",
+      sick,
+      { stranded: { ...stranded, triedAt: seconds(-300) } },
+      1,
+      "stays",
+    ],
+    [
+      "a loop after another release was stranded",
+      crashed,
+      { stranded: { ...stranded, release: v1.release } },
+      5,
+      "v1.0.0: it died 5 times within 10 minutes: exit 1",
+    ],
     [
       "a loop of what an operator deployed",
       crashed,
@@ -53,14 +119,20 @@ describe("what a failure of the app leads to", () => {
       5,
       "v1.0.0: it died 5 times within 10 minutes: exit 1",
     ],
-    ["a death with nothing before", crashed, { soak, previous: null }, 1, "nothing-before"],
-    ["a death with the same before", crashed, { soak, previous: v2 }, 1, "nothing-before"],
-    ["a death with a bad one before", crashed, { soak, quarantine: [quarantined] }, 1, "nothing-before"],
-    ["a death of another release", { ...crashed, release: v1.release }, { soak }, 1, "not-current"],
-    ["a death with nothing deployed", crashed, { soak, current: null }, 1, "not-current"],
+    ["a death with nothing before", crashed, { soak, previous: null }, 1, `${nothingBefore}: ${inSoak}`],
+    ["a death with the same before", crashed, { soak, previous: v2 }, 1, `${nothingBefore}: ${inSoak}`],
+    [
+      "a death with a bad one before",
+      crashed,
+      { soak, quarantine: [quarantined] },
+      1,
+      `v1.0.0, which was before it, is quarantined: died: ${inSoak}`,
+    ],
+    ["a death of another release", { ...crashed, release: v1.release }, { soak }, 1, "stays"],
+    ["a death with nothing deployed", crashed, { soak, current: null }, 1, "stays"],
   ])("%s", (_, failure, changes, deaths, outcome) => {
     const reaction = reactTo(failure, { ...state, ...changes }, { now, deaths, loop: usualCrashLoop });
-    expect(reaction.kind === "stay" ? reaction.why : `${reaction.to.tag}: ${reaction.reason}`).toBe(outcome);
+    expect(described(reaction)).toBe(outcome);
   });
 
   test("only deaths of one release within the loop's time count", () => {
@@ -176,7 +248,10 @@ describe("a release that fails in its soak", () => {
     const agent = await moved(host);
     await fails(host, agent);
     await isBack(host, agent);
-    for (let deaths = 0; deaths < 10; deaths++) expect(await fails(host, agent)).toBe(false);
+    const told = host.told.length;
+    for (let deaths = 1; deaths <= 10; deaths++) expect(await fails(host, agent)).toBe(deaths === 5);
+    expect(host.told.slice(told)).toEqual(["stranded"]);
+    expect(host.current).toBe("v1.0.0");
   });
 
   test("makes a newer one wait until the soak is over", async () => {
@@ -290,11 +365,18 @@ describe("a way back that fails", () => {
     using host = new AgentHost();
     const agent = await moved(host);
     host.app.startFailure = () => new DewyError("start-failed", "no start");
+    const told = host.told.length;
     expect(await fails(host, agent)).toBe(true);
-    await until("it is given up", () => host.state.retreat === null);
+    await until("it is given up", () => host.state.retreat === null && host.state.stranded !== null);
     expect(host.current).toBe("v1.1.0");
-    expect(host.told).toContain("quarantined");
-    expect(host.history.read().at(-1)).toMatchObject({ tag: "v1.0.0", result: "failed" });
+    expect(host.state.quarantine).toMatchObject([{ tag: "v1.0.0", reason: "no start" }]);
+    expect(host.told.slice(told)).toEqual(["stranded"]);
+    expect(host.outbox.events.at(-1)).toMatchObject({
+      tag: "v1.1.0",
+      reason: "it died in its soak: exit 1",
+      why: "v1.0.0, which was before it, does not work either: no start",
+    });
+    expect(host.history.read().at(-1)).toMatchObject({ tag: "v1.0.0", result: "failed", cause: "retreat" });
     expect(await fails(host, agent)).toBe(false);
   });
 
@@ -317,19 +399,7 @@ describe("a way back that fails", () => {
     }
     expect(host.current).toBe("v1.0.0");
     expect(host.state).toMatchObject({ retreat: null, quarantine: [{ tag: "v1.1.0" }] });
-    expect(host.log.at("warn").filter((message) => message.startsWith("Not gone back"))).toEqual([]);
-  });
-
-  test("because what is to come back is gone for good is given up", async () => {
-    using host = new AgentHost();
-    const agent = await moved(host);
-    host.releases.remove(host.state.previous?.release ?? "");
-    rmSync(host.cacheDir, { recursive: true });
-    host.registry.unpublish("v1.0.0");
-    await fails(host, agent);
-    await until("it is given up", () => host.state.retreat === null);
-    expect(host.log.at("warn")).toContain("Not gone back: the release before is not to be had any more");
-    expect(host.current).toBe("v1.1.0");
+    expect(host.told).not.toContain("stranded");
   });
 
   test("is none by a failing hook, which would abort a deploy", async () => {

@@ -138,8 +138,10 @@ describe("a rollback", () => {
   test("under an operator's hold leaves that as it is; when it ends, what was left stays left", async () => {
     using host = new AgentHost();
     const agent = await running(host, ["v1.0.0", "v1.1.0"]);
-    await order(agent, { ...hold, until: new Date(host.clock.now().getTime() + 60_000), reason: "launch" });
-    await rollback(agent);
+    const until = new Date(host.clock.now().getTime() + 60_000);
+    await order(agent, { ...hold, until, reason: "launch" });
+    const { message } = await rollback(agent);
+    expect(message).toBe(`Rolled back: v1.1.0 → v1.0.0. Held there until ${until.toISOString()}`);
     host.registry.publish("v1.2.0");
     expect(await agent.tick(c)).toEqual(idle);
     expect(agent.view()).toMatchObject({ hold: { reason: "launch", left: null } });

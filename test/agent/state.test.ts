@@ -74,8 +74,10 @@ describe("the state", () => {
     writeFileSync(path, JSON.stringify(old));
     const { file, fresh } = StateFile.open(path, silentLog);
     expect(fresh).toBe(false);
-    const since = { hold: null, holdBelow: null, soak: null, retreat: null, origin: "check", sightings: [] };
-    expect(JSON.stringify(file.state)).toBe(JSON.stringify({ ...old, ...since }));
+    const none = { hold: null, holdBelow: null, soak: null, retreat: null, stranded: null };
+    expect(JSON.stringify(file.state)).toBe(
+      JSON.stringify({ ...old, ...none, origin: "check", sightings: [] }),
+    );
     file.update({ attempt: null });
     expect(StateFile.open(path, silentLog).file.state).toEqual(file.state);
   });

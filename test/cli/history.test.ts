@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { appendFileSync, writeFileSync } from "node:fs";
 import { renderHistory } from "../../src/cli/operator/history.ts";
 import { renderTime } from "../../src/cli/operator/render.ts";
-import type { DeployRecord } from "../../src/release/release.ts";
+import type { Cause, DeployRecord } from "../../src/release/release.ts";
 import { agentDir, operate, screen } from "./operator-support.ts";
 
 const finishedAt = "2026-11-21T09:00:03.000Z";
@@ -35,8 +35,8 @@ describe("the history", () => {
     expect(code).toBe(0);
     expect(JSON.parse(out)).toEqual({ root: dir.root, deploys: [record("v1.2.0"), record("v1.1.0")] });
     expect((await operate({ kind: "history", root: dir.root, count: 1 })).lines).toEqual([
-      "TIME                   VERSION    FROM    RESULT      TOOK    WHY",
-      `${shown}    v1.2.0     -       deployed    3s      -`,
+      "TIME                   VERSION    FROM    RESULT      CAUSE    TOOK    WHY",
+      `${shown}    v1.2.0     -       deployed    -        3s      -`,
     ]);
   });
 
@@ -57,12 +57,25 @@ const failed = record("v2.0.0", {
 
 test("on a narrow terminal a reason stands below its deploy, whole", () => {
   expect(renderHistory([failed, record("v1.0.0")], screen({ columns: () => 60 })).split("\n")).toEqual([
-    "TIME                   VERSION    FROM      RESULT      TOOK",
-    `${shown}    v2.0.0     v1.0.0    failed      3s`,
+    "TIME                   VERSION    FROM      RESULT      CAUSE    TOOK",
+    `${shown}    v2.0.0     v1.0.0    failed      -        3s`,
     "    the new server exited with code 3\\u000aright after its",
     "    start",
-    `${shown}    v1.0.0     -         deployed    3s`,
+    `${shown}    v1.0.0     -         deployed    -        3s`,
     "",
+  ]);
+});
+
+test("each deploy has its cause, also one that only a newer dewy knows", () => {
+  const causes = ["check", "deploy", "rollback", "retreat", "whim"];
+  const records = causes.map((cause) => ({ ...record("v1.0.0"), cause: cause as Cause }));
+  const [, ...lines] = renderHistory(records, screen()).trimEnd().split("\n");
+  expect(lines.map((line) => line.split(/ {2,}/)[4])).toEqual([
+    "new release",
+    "dewy deploy",
+    "dewy rollback",
+    "going back",
+    "whim",
   ]);
 });
 

@@ -31,6 +31,7 @@ export const view: AgentView = {
   hold: null,
   waiting: null,
   soakUntil: null,
+  stranded: null,
   quarantine: [],
   failure: null,
   lastError: null,

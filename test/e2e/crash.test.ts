@@ -1,10 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { deploySteps } from "../../src/agent/deploy/deploy.ts";
 import { isLocked } from "../../src/agent/lock.ts";
 import { ask } from "../../src/control/client.ts";
 import type { DewyError } from "../../src/errors.ts";
+import { groupIsGone } from "../support/app-host.ts";
+import { type RunningDewy, runDewy } from "../support/dewy.ts";
 import { demoApp, demoCommand, TestHost } from "../support/host.ts";
 import { startLoad } from "../support/load.ts";
 import { until } from "../support/until.ts";
@@ -144,7 +146,7 @@ describe("kill -9 of the agent", () => {
       expect(await next.stop()).toBe(0);
       expect(next.errors()).toEqual([]);
     },
-    60_000,
+    120_000,
   );
 
   test.each([...deploySteps])(
@@ -171,8 +173,101 @@ describe("kill -9 of the agent", () => {
       expect(await next.stop()).toBe(0);
       expect(host.history().filter(({ result }) => result === "rolled-back")).toHaveLength(1);
     },
+    120_000,
+  );
+
+  const appPid = async (host: TestHost) => Number((await host.serves("v2.0.0")).split(" ")[2]);
+
+  async function appDies(host: TestHost): Promise<void> {
+    const pid = await appPid(host);
+    process.kill(pid, "SIGKILL");
+    await until("the app is gone", () => groupIsGone(pid));
+  }
+
+  const goneBack = (host: TestHost) => host.history().filter(({ result }) => result === "rolled-back");
+
+  test("in a soak: an app that dies before the next start is left for the version before, once", async () => {
+    await using host = new TestHost();
+    await movedOn(host);
+    await appDies(host);
+    const next = host.start(args(host));
+    await host.serves("v1.0.0");
+    await next.logged("Deploy skipped", { reason: "quarantined", tag: "v2.0.0" });
+    await until("it is in the history", () => goneBack(host).length === 1);
+    const reason = "it died in its soak: the server ended while no agent watched it";
+    expect(goneBack(host)).toMatchObject([{ tag: "v1.0.0", cause: "retreat", error: reason }]);
+    expect(host.state().quarantine).toMatchObject([{ tag: "v2.0.0", reason }]);
+    await next.stop("SIGKILL");
+    const again = host.start(args(host));
+    await again.logged("Deploy skipped", { reason: "quarantined", tag: "v2.0.0" });
+    await host.serves("v1.0.0");
+    expect(await again.stop()).toBe(0);
+    expect(again.errors()).toEqual([]);
+    expect(goneBack(host)).toHaveLength(1);
+  }, 60_000);
+
+  test.each<[string, (host: TestHost, agent: RunningDewy) => Promise<Record<string, string>>]>([
+    [
+      "dewy was told to stop, with the app",
+      async (host, agent) => {
+        const pid = await appPid(host);
+        const stopped = agent.stop();
+        process.kill(pid, "SIGTERM");
+        expect(await stopped).toBe(0);
+        return {};
+      },
+    ],
+    [
+      "the unit was killed as a whole and started anew",
+      async (host, agent) => {
+        await agent.stop("SIGKILL");
+        await appDies(host);
+        return { INVOCATION_ID: "another" };
+      },
+    ],
+  ])(
+    "in a soak: an app that ended because %s has not crashed",
+    async (_, end) => {
+      await using host = new TestHost();
+      await movedOn(host);
+      const agent = host.start(args(host));
+      await agent.logged("Deploy skipped", { reason: "current", tag: "v2.0.0" });
+      const next = host.start(args(host), await end(host, agent));
+      await next.logged("Deploy skipped", { reason: "current", tag: "v2.0.0" });
+      await host.serves("v2.0.0");
+      expect(await next.stop()).toBe(0);
+      expect(next.errors()).toEqual([]);
+      expect(goneBack(host)).toEqual([]);
+      expect(host.state().quarantine).toEqual([]);
+    },
     60_000,
   );
+
+  test("in a soak: an app that dies with nothing left to go back to stays, and says why", async () => {
+    await using host = new TestHost();
+    await movedOn(host);
+    host.unpublish("v1.0.0");
+    rmSync(join(host.root, ".dewy/cache"), { recursive: true });
+    const [oldest = ""] = readdirSync(join(host.root, "releases")).sort();
+    rmSync(join(host.root, "releases", oldest), { recursive: true });
+    await appDies(host);
+    const next = host.start(args(host));
+    await next.logged("Release should be left, and can't be", { tag: "v2.0.0" });
+    await host.serves("v2.0.0");
+    const status = await runDewy(["status", "--root", host.root]);
+    expect(status.stdout).toMatch(
+      /^Trouble +to be left since .*: it died in its soak: the server ended while/m,
+    );
+    expect(status.stdout).toMatch(/^ +it can't be: v1.0.0, which was before it, can't be had any more: /m);
+    const { stdout } = await runDewy(["history", "--root", host.root]);
+    expect(stdout.split("\n")[1]).toMatch(/ v1\.0\.0 +v2\.0\.0 +failed +going back .*it died in its soak/);
+    expect(JSON.parse((await runDewy(["status", "--json", "--root", host.root])).stdout)).toMatchObject({
+      failure: null,
+      stranded: { reason: expect.stringContaining("it died in its soak") },
+    });
+    expect(await next.stop()).toBe(0);
+    expect(host.state().quarantine).toEqual([]);
+  }, 60_000);
 
   const kills = fullRun ? 200 : 40;
   test(`${kills} times at random moments under load: always whole, never a failed request`, async () => {

@@ -12,7 +12,7 @@ function passing(query: string): string[] {
 }
 
 const deploys = ["deploying", "downloaded", "pulled", "deployed"];
-const errors = ["failed", "quarantined", "crashed", "replica-lost", "recovered"];
+const errors = ["failed", "quarantined", "stranded", "crashed", "replica-lost", "recovered"];
 /** A deploy that failed after all. */
 const both = ["rolled-back"];
 const agents = ["agent-started", "agent-stopping", "restarted"];

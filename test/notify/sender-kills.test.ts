@@ -7,7 +7,7 @@ import { type Mood, MoodyReceiver } from "../support/moody-receiver.ts";
 const fullRun = process.env["DEWY_FULL"] === "1";
 /** A kill is about half a second's work. */
 const randomKills = fullRun ? 300 : 10;
-const limitMs = fullRun ? 1_800_000 : 120_000;
+const limitMs = fullRun ? 1_800_000 : 300_000;
 
 /** A host, and what came of what its agents told a web hook's receiver. */
 class ToldHost extends DyingHost {

@@ -15,6 +15,7 @@ import {
   shellApps,
   shellCommand,
 } from "../support/app-host.ts";
+import { killedAgent } from "../support/killed-agent.ts";
 import { startLoad } from "../support/load.ts";
 import { until } from "../support/until.ts";
 
@@ -197,6 +198,8 @@ describe("after the agent was killed", () => {
     expect(host.log.at("warn")).toEqual([
       "Stopping the app left by the last agent: its listener can't be taken back",
     ]);
+    // An agent that comes after one that gets no further must not take it for a crash.
+    expect(readRecord(host).stopping).toBe(true);
     expect(await supervisor.resume("v1", c)).toBe("started");
     await host.serves("v1");
   });
@@ -292,6 +295,8 @@ describe("a record", () => {
       listeners: [{ name: "8000", inode: 7 }],
       generations: [{ number: 2, pid: null, startTicks: null, release: null }],
       rehearsals: [],
+      keeper: "@7",
+      stopping: true,
     };
     host.record.write(record);
     expect(host.record.read()).toEqual({ version: 1, bootId: bootId(), ...record });
@@ -356,28 +361,6 @@ describe("an app that another supervisor of the protocol started", () => {
 
 function httpOptions(host: AppHost) {
   return { command: httpCommand, listen: [host.listen] };
-}
-
-/** Runs an agent on a release, kills it, and answers the pid of the app it left. */
-async function killedAgent(
-  host: AppHost,
-  release: string,
-  changes: Partial<SupervisorOptions> = {},
-): Promise<number> {
-  host.switchTo(release);
-  const script = join(import.meta.dir, "../support/doomed-agent.ts");
-  const options = JSON.stringify(host.options(changes));
-  const agent = Bun.spawn([process.execPath, script, options, host.record.path, release], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const { value } = await agent.stdout.getReader().read();
-  const pid = Number(new TextDecoder().decode(value));
-  if (!pid) throw new Error("the agent did not start its app");
-  // Until then it reads its script, through `current`.
-  await until("the app has begun", () => !["app", "sh"].includes(commandName(pid)));
-  agent.kill("SIGKILL");
-  await agent.exited;
-  return pid;
 }
 
 function readRecord(host: AppHost): SupervisorRecord {

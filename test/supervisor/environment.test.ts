@@ -8,7 +8,7 @@ import type { Supervisor } from "../../src/supervisor/supervisor.ts";
 import { descriptorOf } from "../../src/util/procfs.ts";
 import type { User } from "../../src/util/user.ts";
 import { AppHost, environmentOf, pidOf, shellApps } from "../support/app-host.ts";
-import { freePort } from "../support/host.ts";
+import { freePort } from "../support/free-port.ts";
 import { tempDir } from "../support/temp-dir.ts";
 
 const c = { signal: new AbortController().signal };

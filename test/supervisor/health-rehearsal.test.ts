@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { rehearsalVariable } from "../../src/process/environment.ts";
 import type { HealthOptions } from "../../src/supervisor/checker.ts";
 import { environment, processIds, processStat } from "../../src/util/procfs.ts";
-import { AppHost, groupIsGone, httpCommand, pidOf, shellApps } from "../support/app-host.ts";
+import { AppHost, environmentOf, groupIsGone, httpCommand, pidOf, shellApps } from "../support/app-host.ts";
 import type { GateBehaviour } from "../support/gate-app.ts";
 import { startLoad } from "../support/load.ts";
 import { until } from "../support/until.ts";
@@ -44,7 +44,9 @@ describe("with a rehearsal", () => {
       await using host = new AppHost();
       host.switchTo(host.gateRelease("v1", {}));
       host.gateRelease("v2", behaviour);
-      await using supervisor = await host.openHttp({ health, rehearse: true });
+      // One that is to end by itself has its time to do so.
+      const options = code === "start-failed" ? patient : health;
+      await using supervisor = await host.openHttp({ health: options, rehearse: true });
       await supervisor.resume("v1", c);
       await host.serves("v1");
       const load = startLoad(host.port, { kept: 2, fresh: 2 });
@@ -73,12 +75,14 @@ describe("with a rehearsal", () => {
       );
       host.switchTo("v1");
       const command = ["./current/app", "--config=./current/x"];
-      const checked = { ...health, path: null, command: 'test -x "$DEWY_RELEASE_DIR/app"' };
+      const checked = { ...patient, path: null, command: 'test -x "$DEWY_RELEASE_DIR/app"' };
       await using supervisor = await host.open({ command, health: checked, rehearse: true });
       await supervisor.resume("v1", c);
       await supervisor.replace(host.change("v2", "v1"), c);
       const own = join(host.root, "releases/v2");
-      expect(readFileSync(join(host.root, "started"), "utf8").trim().split("\n")).toEqual([
+      const started = () => readFileSync(join(host.root, "started"), "utf8").trim().split("\n");
+      await until("it has said so twice", () => started().length === 2);
+      expect(started()).toEqual([
         `${own}/app ${own} releases/v1 --config=./releases/v2/x`,
         `${join(host.root, "current")}/app ${own} releases/v2 --config=./current/x`,
       ]);
@@ -102,7 +106,7 @@ describe("with a rehearsal", () => {
         command: [bun, ...httpCommand.slice(1)],
         listen,
         user: { uid: 54_321, gid: 4242, groups: [4242], name: "app", home: "/" },
-        health: { ...health, path: null, command, timeoutMs: 10_000 },
+        health: { ...patient, path: null, command },
         rehearse: true,
       });
       await supervisor.resume("v1", c);
@@ -140,7 +144,10 @@ describe("with a rehearsal", () => {
       await using host = new AppHost();
       host.switchTo(host.gateRelease("v1", {}));
       host.gateRelease("v2", { is: "deaf", inRehearsal: {} });
-      await using supervisor = await host.openHttp({ health, rehearse: true });
+      await using supervisor = await host.openHttp({
+        health: { ...health, timeoutMs: 8000 },
+        rehearse: true,
+      });
       await supervisor.resume("v1", c);
       await host.serves("v1");
       await expect(supervisor.replace(host.change("v2", "v1"), c)).rejects.toMatchObject({
@@ -216,6 +223,8 @@ describe("a rehearsal whose agent was killed", () => {
         detached: true,
         stdio: ["ignore", "ignore", "ignore"],
       });
+      // Until its exec is through it has no environment to be known by.
+      await environmentOf(left.pid, "sleep");
       if (how === "was noted") {
         const { startTicks } = processStat(left.pid) ?? { startTicks: 0 };
         const noted = { number: 1, pid: left.pid, startTicks, release: "v1" };

@@ -52,7 +52,7 @@ describe("while a version is on probation", () => {
     async () => {
       await using host = new AppHost();
       host.gateRelease("v1", {});
-      await using supervisor = await host.openHttp({ health: { ...health, timeoutMs: 1000 } });
+      await using supervisor = await host.openHttp({ health: { ...health, timeoutMs: 8000, threshold: 1 } });
       await supervisor.replace(host.change("v1", null), c);
       host.isSoaking = true;
       process.kill(pidOf(supervisor), "SIGSTOP");
@@ -92,10 +92,14 @@ describe("while a version is on probation", () => {
       host.isSoaking = true;
       await until("it was checked", () => made() > before);
       host.isSoaking = false;
+      const turns = async (count: number) => {
+        const asked = host.soakingAsked;
+        await until("it had its turns", () => host.soakingAsked >= asked + count);
+      };
       // One may be under way.
-      await Bun.sleep(2 * health.intervalMs);
+      await turns(1);
       const checks = made();
-      await Bun.sleep(5 * health.intervalMs);
+      await turns(5);
       expect(made()).toBe(checks);
     },
     testMs,
@@ -181,7 +185,11 @@ describe("where nobody can tell who answered (a unix socket)", () => {
       const listen = [{ kind: "unix", path: join(host.root, "app.sock") } as const];
       host.switchTo(host.gateRelease("v1", {}));
       host.gateRelease("v2", how === "sick" ? { status: 500 } : {});
-      const options = { command: httpCommand, listen, health: { ...health, timeoutMs: 1500 } };
+      const options = {
+        command: httpCommand,
+        listen,
+        health: how === "sick" ? { ...health, timeoutMs: 1500 } : health,
+      };
       await using supervisor = await host.open(options);
       await supervisor.resume("v1", c);
       const old = pidOf(supervisor);

@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import type { ListenSpec } from "../../src/supervisor/listen-spec.ts";
 import { type Listener, openListener } from "../../src/supervisor/listener.ts";
-import { freePort } from "../support/host.ts";
+import { freePort } from "../support/free-port.ts";
 import { tempDir } from "../support/temp-dir.ts";
 
 const tcp = (host: string | null, port = freePort()): ListenSpec => ({ kind: "tcp", host, port });

@@ -15,7 +15,7 @@ import {
 } from "../../src/util/procfs.ts";
 import { systemClock } from "../../src/util/time.ts";
 import { FakeClock } from "../support/clock.ts";
-import { freePort } from "../support/host.ts";
+import { freePort } from "../support/free-port.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 

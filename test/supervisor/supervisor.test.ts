@@ -99,6 +99,8 @@ describe("replacing", () => {
       const old = pidOf(supervisor);
       expect(await supervisor.replace(host.change(name, before), c)).toBe("restarted");
       await until(`${before} is gone`, () => groupIsGone(old));
+      // What is up and has not answered yet would be gone before it does.
+      await until(`${name} answers`, () => load.seen().answers.has(name));
     }
     const { failures, answers } = await load.stop();
     expect(failures).toEqual([]);
@@ -354,14 +356,15 @@ describe("when the app dies", () => {
   test("the old one, while the new one proves itself and fails: it is restarted", async () => {
     await using host = new AppHost();
     host.switchTo(host.shellRelease("v1", shellApps.stays));
-    host.shellRelease("v2", shellApps.diesLater);
-    await using supervisor = await host.open({ minUptimeMs: 1500 });
+    host.shellRelease("v2", shellApps.diesWhenTold);
+    await using supervisor = await host.open({ minUptimeMs: 2000 });
     await supervisor.resume("v1", c);
     await sleeps(supervisor);
     const old = pidOf(supervisor);
     const replacing = supervisor.replace(host.change("v2", "v1"), c);
     await until("both are up", () => supervisor.state.kind === "reloading");
     process.kill(old, "SIGKILL");
+    writeFileSync(join(host.root, "die"), "");
     await expect(replacing).rejects.toMatchObject({ code: "start-failed" });
     await until("v1 runs again", () => supervisor.state.kind === "running" && pidOf(supervisor) !== old);
     expect(host.crashes).toMatchObject([{ release: "v1" }]);
@@ -396,13 +399,14 @@ describe("restarting the same release", () => {
   test("asked for during a change is of the release the change ends at", async () => {
     await using host = new AppHost();
     host.switchTo(host.shellRelease("v1", shellApps.stays));
-    host.shellRelease("v2", shellApps.diesLater);
-    await using supervisor = await host.open({ minUptimeMs: 600 });
+    host.shellRelease("v2", shellApps.diesWhenTold);
+    await using supervisor = await host.open({ minUptimeMs: 2000 });
     await supervisor.resume("v1", c);
     await sleeps(supervisor);
     const replacing = supervisor.replace(host.change("v2", "v1"), c);
     await until("the new one is up", () => supervisor.state.kind === "reloading");
     const restarting = supervisor.restart(c);
+    writeFileSync(join(host.root, "die"), "");
     await expect(replacing).rejects.toMatchObject({ code: "start-failed" });
     await restarting;
     expect(runningGeneration(supervisor.state)).toMatchObject({ number: 3, release: "v1" });

@@ -1,12 +1,19 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { chmodSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
-import { descriptorOf, environment } from "../../src/util/procfs.ts";
+import { descriptorOf } from "../../src/util/procfs.ts";
 import type { User } from "../../src/util/user.ts";
-import { AppHost, environmentOf, httpCommand, killGroup, pidOf, shellApps } from "../support/app-host.ts";
-import { freePort } from "../support/host.ts";
+import {
+  AppHost,
+  environmentOf,
+  groupIsGone,
+  httpCommand,
+  killGroup,
+  pidOf,
+  shellApps,
+} from "../support/app-host.ts";
+import { freePort } from "../support/free-port.ts";
 import { startLoad } from "../support/load.ts";
-import { until } from "../support/until.ts";
 
 const c = { signal: new AbortController().signal };
 const user: User = { uid: 54_321, gid: 4242, groups: [4242, 4243], name: "app", home: "/home/app" };
@@ -35,15 +42,14 @@ describe("an app with a user of its own", () => {
     });
     await supervisor.resume("v1", c);
     const pid = pidOf(supervisor);
-    // Until it is the app itself, and no longer the shell.
-    await until("it sleeps", () => readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "sleep");
+    const seen = await environmentOf(pid, "sleep");
     expect(credentials(pid)).toEqual({
       uid: "54321 54321 54321 54321",
       gid: "4242 4242 4242 4242",
       groups: "4242 4243",
       capabilities: "0".repeat(16),
     });
-    expect(Object.fromEntries(environment(pid))).toMatchObject({
+    expect(Object.fromEntries(seen)).toMatchObject({
       HOME: "/home/app",
       USER: "app",
       LOGNAME: "app",
@@ -77,7 +83,7 @@ describe("an app with a user of its own", () => {
     const pid = pidOf(supervisor);
     expect(credentials(pid).uid).toStartWith("54321 ");
     await supervisor[Symbol.asyncDispose]();
-    expect(() => process.kill(pid, 0)).toThrow();
+    expect(groupIsGone(pid)).toBe(true);
   });
 
   test("that he may not execute fails by its name, and the old one stays", async () => {

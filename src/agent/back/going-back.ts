@@ -1,6 +1,7 @@
 import { isAmong, isSameContent } from "../../release/placed.ts";
 import type { PlacedRelease } from "../../release/release.ts";
 import type { State } from "../state.ts";
+import { isStranded, isTryDue } from "./stranded.ts";
 
 /** The app failed while nothing was being deployed. */
 export interface AppFailure {
@@ -23,7 +24,9 @@ export const usualCrashLoop: CrashLoop = { deaths: 5, withinMs: 10 * 60_000 };
 
 export type Reaction =
   | { readonly kind: "go-back"; readonly to: PlacedRelease; readonly reason: string }
-  | { readonly kind: "stay"; readonly why: "not-current" | "nothing-before" | "chosen" | "proven" };
+  /** It should be left, and there is nothing to go back to. */
+  | { readonly kind: "strand"; readonly reason: string; readonly why: string }
+  | { readonly kind: "stay" };
 
 interface Situation {
   readonly now: Date;
@@ -36,27 +39,44 @@ interface Situation {
  * Whether a failure of the app undoes the deploy of its release: any in the soak; later only a crash loop. What was
  * gone back to is not left in its turn, nor what an operator went back to.
  */
-export function reactTo(failure: AppFailure, state: State, { now, deaths, loop }: Situation): Reaction {
-  const { current, previous, origin, quarantine } = state;
-  if (current === null || failure.release !== current.release) return { kind: "stay", why: "not-current" };
-  if (origin === "rollback" || origin === "retreat") return { kind: "stay", why: "chosen" };
-  if (previous === null || isAmong(quarantine, previous) || isSameContent(previous, current)) {
-    return { kind: "stay", why: "nothing-before" };
-  }
-  if (failure.kind === "unproven") return { kind: "go-back", to: previous, reason: failure.reason };
+export function reactTo(failure: AppFailure, state: State, situation: Situation): Reaction {
+  const { current, previous } = state;
+  if (current === null || failure.release !== current.release) return { kind: "stay" };
+  const reason = reasonToLeave(failure, state, situation);
+  if (reason === null) return { kind: "stay" };
+  const why = obstacle(current, state);
+  if (why !== null || previous === null) return { kind: "strand", reason, why: why ?? nothingBefore };
+  return { kind: "go-back", to: previous, reason };
+}
+
+/** null: what has proved itself may die now and then. */
+function reasonToLeave(
+  { kind, reason }: AppFailure,
+  state: State,
+  { now, deaths, loop }: Situation,
+): string | null {
+  // It was told why it should be left; a death is the time to see whether it can be by now.
+  if (isStranded(state))
+    return kind === "crashed" && isTryDue(state, now) ? (state.stranded?.reason ?? null) : null;
+  if (kind === "unproven") return reason;
   if (isSoaking(state, now)) {
-    const what = failure.kind === "crashed" ? "it died in its soak" : "it failed its checks in its soak";
-    return { kind: "go-back", to: previous, reason: `${what}: ${failure.reason}` };
+    const what = kind === "crashed" ? "it died in its soak" : "it failed its checks in its soak";
+    return `${what}: ${reason}`;
   }
-  if (failure.kind === "crashed" && deaths >= loop.deaths) {
-    const minutes = Math.round(loop.withinMs / 60_000);
-    return {
-      kind: "go-back",
-      to: previous,
-      reason: `it died ${deaths} times within ${minutes} minutes: ${failure.reason}`,
-    };
-  }
-  return { kind: "stay", why: "proven" };
+  if (kind !== "crashed" || deaths < loop.deaths) return null;
+  return `it died ${deaths} times within ${Math.round(loop.withinMs / 60_000)} minutes: ${reason}`;
+}
+
+const nothingBefore = "no good release before it is known here";
+
+/** What keeps the current release from being left; null: nothing. */
+function obstacle(current: PlacedRelease, { previous, origin, quarantine }: State): string | null {
+  if (origin === "rollback") return `an operator went back to ${current.tag}`;
+  if (origin === "retreat") return `${current.tag} is what dewy went back to, which it does once`;
+  if (previous === null || isSameContent(previous, current)) return nothingBefore;
+  if (!isAmong(quarantine, previous)) return null;
+  const bad = quarantine.find((entry) => isSameContent(entry, previous));
+  return `${previous.tag}, which was before it, is quarantined: ${bad?.reason ?? "it failed"}`;
 }
 
 /** A clock that was set back must not make a soak of seconds one of years. */

@@ -1,4 +1,4 @@
-import type { DewyError } from "../../errors.ts";
+import { DewyError } from "../../errors.ts";
 import { records } from "../../events.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { PlacedRelease } from "../../release/release.ts";
@@ -7,7 +7,8 @@ import { retryDelayMs } from "../decide.ts";
 import { keptErrand } from "../deploy/errand.ts";
 import type { Rollout, RolloutDeps } from "../deploy/rollout.ts";
 import type { Retreat as Decided } from "../state.ts";
-import { type AppFailure, type CrashLoop, Deaths, reactTo } from "./going-back.ts";
+import { type AppFailure, type CrashLoop, Deaths, type Reaction, reactTo } from "./going-back.ts";
+import { isStranded, strand } from "./stranded.ts";
 
 /**
  * A host that shuts down, or systemd that stops the unit, ends the app and dewy at once, and dewy may hear of the app
@@ -15,61 +16,78 @@ import { type AppFailure, type CrashLoop, Deaths, reactTo } from "./going-back.t
  */
 export const stopNoticeMs = 250;
 
-const notGoneBack = {
-  bad: "Not gone back: the release before does not work either",
-  gone: "Not gone back: the release before is not to be had any more",
-} as const;
+/** What a failure of the app leads to. `strands`: people are told that its release should be left, and can't be. */
+export type Way =
+  | { readonly kind: "stays" | "strands" }
+  /** `decided`: it is remembered, so that whoever dies before it is done, the next agent does it. */
+  | { readonly kind: "back"; readonly decided: Promise<void> };
+
+type Decision = Exclude<Reaction, { kind: "stay" }>;
+
+const stays: Way = { kind: "stays" };
+const strands: Way = { kind: "strands" };
 
 /** Leaves a release that fails after its deploy for the good one before it. */
 export class Retreat {
   readonly #deaths = new Deaths();
   /** A death that may have come of a stop. */
-  #undecided: { readonly release: string; readonly decided: Promise<void> } | null = null;
+  #undecided: { readonly release: string; readonly way: Way } | null = null;
 
   constructor(
     private readonly deps: RolloutDeps & { readonly registry: Registry; readonly crashLoop: CrashLoop },
     private readonly rollout: Rollout,
   ) {}
 
-  /**
-   * null: it stays. Otherwise resolves when the way back is decided and remembered, so that whoever dies before it is
-   * done, the next agent does it; rejects when the agent's end comes first.
-   */
-  decide(failure: AppFailure, life: Call): Promise<void> | null {
-    if (life.signal.aborted) return null;
+  /** What follows from the failure; rejections of `decided` come of the agent's end alone. */
+  decide(failure: AppFailure, life: Call): Way {
+    if (life.signal.aborted) return stays;
     const { state, clock, crashLoop: loop, notes } = this.deps;
     const { release, reason, kind } = failure;
     notes.appFailed(reason);
-    if (state.state.retreat?.release === release) return Promise.resolve();
+    if (state.state.retreat?.release === release) return { kind: "back", decided: Promise.resolve() };
     const isDeath = kind === "crashed" && release === state.state.current?.release;
     const deaths = isDeath ? this.#deaths.count(failure, clock.monotonicMs(), loop) : 0;
-    if (this.#undecided?.release === release) return this.#undecided.decided;
-    const now = clock.now();
-    const reaction = reactTo(failure, state.state, { now, deaths, loop });
-    if (reaction.kind === "stay") return null;
-    const decided = { release, reason: reaction.reason, at: now.toISOString(), tries: 0 };
-    if (isDeath) return this.#decideLater(decided, reaction.to, life);
-    this.#decided(decided, reaction.to);
-    return Promise.resolve();
+    if (this.#undecided?.release === release) return this.#undecided.way;
+    const reaction = reactTo(failure, state.state, { now: clock.now(), deaths, loop });
+    if (isDeath) this.#noteDeath();
+    if (reaction.kind === "stay") return stays;
+    if (isDeath) return this.#decideLater(release, reaction, life);
+    this.#decided(release, reaction, false);
+    return reaction.kind === "strand" ? strands : { kind: "back", decided: Promise.resolve() };
   }
 
-  #decideLater(decided: Decided, to: PlacedRelease, life: Call): Promise<void> {
-    const { release } = decided;
+  /** What has been stranded is not well yet. */
+  #noteDeath(): void {
+    const { state, clock } = this.deps;
+    const { stranded } = state.state;
+    if (stranded === null || !isStranded(state.state) || stranded.diedAt === null) return;
+    state.learn({ stranded: { ...stranded, diedAt: clock.now().toISOString() } });
+  }
+
+  #decideLater(release: string, reaction: Decision, life: Call): Way {
     const later = this.deps.clock.sleep(stopNoticeMs, life.signal).then(() => {
       this.#undecided = null;
-      this.#decided(decided, to);
+      this.#decided(release, reaction, true);
     });
-    this.#undecided = { release, decided: later };
-    return later;
+    if (reaction.kind === "strand") void later.catch(() => undefined);
+    const way: Way = reaction.kind === "strand" ? strands : { kind: "back", decided: later };
+    this.#undecided = { release, way };
+    return way;
   }
 
-  #decided(retreat: Decided, to: PlacedRelease): void {
-    const { state, log } = this.deps;
+  #decided(release: string, reaction: Decision, hasDied: boolean): void {
+    const { state, log, clock } = this.deps;
     const { current } = state.state;
     // An order has put another release in its place.
-    if (current?.release !== retreat.release) return;
-    log.warn(records.goingBack, { tag: to.tag, from: current.tag, error: retreat.reason });
-    state.learn({ retreat });
+    if (current?.release !== release) return;
+    const { reason } = reaction;
+    if (reaction.kind === "strand") {
+      const hint = "publish a fixed version, or put another one in its place with `dewy deploy TAG`";
+      strand({ reason, why: reaction.why, hint, hasDied }, this.deps);
+      return;
+    }
+    log.warn(records.goingBack, { tag: reaction.to.tag, from: current.tag, error: reason });
+    state.learn({ retreat: { release, reason, at: clock.now().toISOString(), tries: 0, hasDied } });
   }
 
   /**
@@ -94,19 +112,28 @@ export class Retreat {
 
   /** Where the host is at fault the bad release must not stay for that: it is left as soon as that is over. */
   #failed(retreat: Decided, to: PlacedRelease, failure: DewyError): void {
-    const { state, clock, log } = this.deps;
+    const { state, clock, notes } = this.deps;
+    const { reason, hasDied = false } = retreat;
     const isBad = failure.blame === "release";
     const isGone = failure.code === "not-found" && !failure.retryable;
     if (isBad || isGone) {
-      log.warn(isBad ? notGoneBack.bad : notGoneBack.gone, { tag: to.tag });
-      state.learn({ retreat: null, soak: null });
+      const why = `${to.tag}, which was before it, ${isBad ? "does not work either" : "can't be had any more"}: ${failure.message}`;
+      const again = isGone ? `publish a fixed version, or ${to.tag} again` : "publish a fixed version";
+      const hint = `${again}; \`dewy deploy TAG\` puts another one in its place`;
+      strand({ reason, why, hint, hasDied }, this.deps);
       return;
     }
+    const from = state.state.current?.tag ?? "what runs";
+    notes.tellFailure(to.tag, because(failure, `${from} is to be left: ${reason}`));
     const tries = retreat.tries + 1;
     const delayMs = Math.max(retryDelayMs(tries), failure.retryAfterMs ?? 0);
     const nextTryAt = new Date(clock.now().getTime() + delayMs).toISOString();
     state.learn({ retreat: { ...retreat, tries, nextTryAt } });
   }
+}
+
+function because({ code, message, hint }: DewyError, why: string): DewyError {
+  return new DewyError(code, `${message}; ${why}`, { hint });
 }
 
 /** A clock that was set back must not make a wait of seconds one of years. */

@@ -33,6 +33,7 @@ export function committed(state: State, done: Done): StateChanges {
     attempt: null,
     failure: null,
     retreat: null,
+    stranded: isNew ? null : state.stranded,
     unreported: record,
     quarantine: quarantineAfter(state, done),
     releases: { ...state.releases, [release]: kept },

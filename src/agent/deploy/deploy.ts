@@ -149,6 +149,7 @@ export class Deploy {
       finishedAt: clock.now().toISOString(),
       durationMs: Math.round(clock.monotonicMs() - this.#startedMs),
       result,
+      cause: this.errand.origin,
       ...(error === undefined ? {} : { error }),
     };
   }

@@ -68,7 +68,8 @@ async function obtainAgain(
   onReceived: Received,
   c: Call,
 ): Promise<ObtainedRelease> {
-  const release = await findRelease(tag, registry, c);
+  const hint = `publish ${tag} again, or put another one in place with \`dewy deploy TAG\``;
+  const release = await findRelease(tag, registry, c, hint);
   const isIt = (obtained: ObtainedRelease) => digest === null || obtained.digest === digest;
   const first = await delivery.obtain(release, c, onReceived);
   if (isIt(first)) return first;
@@ -85,11 +86,16 @@ async function obtainAgain(
 }
 
 /** `not-found` or `artifact-missing` where it can't be deployed. */
-export async function findRelease(tag: string, registry: Registry, c: Call): Promise<DeployableRelease> {
+export async function findRelease(
+  tag: string,
+  registry: Registry,
+  c: Call,
+  hint = "check the tag; `dewy history` lists what was deployed here",
+): Promise<DeployableRelease> {
   const release = await registry.find(tag, withDeadline(c, findDeadlineMs));
   if (release === null) {
     throw new DewyError("not-found", `the registry has no release ${tag}`, {
-      hint: "check the tag; `dewy history` lists what was deployed here",
+      hint,
       retryable: false,
     });
   }

@@ -2,6 +2,7 @@ import { type DewyError, toDewyError } from "../../errors.ts";
 import { records } from "../../events.ts";
 import type { PlacedRelease } from "../../release/release.ts";
 import type { Call } from "../../util/async.ts";
+import { isStranded } from "../back/stranded.ts";
 import type { History } from "../history.ts";
 import type { Notes } from "../notes.ts";
 import type { Turns } from "../orders/turns.ts";
@@ -85,13 +86,15 @@ export class Rollout {
   /** Told first: an agent that dies in between tries the release once more rather than giving it up in silence. */
   #failed(deploy: Deploy, failure: DewyError): Outcome {
     const { state, history, clock, announcer, log, notes } = this.deps;
-    const { tag, fingerprint, published } = deploy.errand;
+    const { tag, fingerprint, published, origin } = deploy.errand;
     const { digest, thread } = deploy;
     const moving = published === null || published.moving === true;
     const verdict = judge({ tag, moving, digest, fingerprint, failure, now: clock.now() }, state.state);
     const reason = failure.message;
-    if (verdict.kind === "retry") notes.tellFailure(tag, failure, thread);
-    else {
+    // A way back that fails is told with why there is one.
+    const isWayBack = origin === "retreat";
+    if (verdict.kind === "retry" && !isWayBack) notes.tellFailure(tag, failure, thread);
+    if (verdict.kind === "quarantine" && !isWayBack) {
       const { hint = null } = failure;
       const servingTag = state.state.current?.tag ?? null;
       announcer.quarantined({ kind: "quarantined", tag, digest, reason, hint, servingTag }, { thread });
@@ -101,8 +104,10 @@ export class Rollout {
     // Whoever reads this finds the state as it is told.
     notes.logFailure(failure, tag);
     if (verdict.kind === "quarantine") log.warn("Quarantined", { tag, digest, reason });
+    // Of a blocked way back that is tried again now and then, one is enough.
+    if (isWayBack && isStranded(state.state)) return { kind: "failed", failure };
     try {
-      history.append(deploy.record("failed", reason));
+      history.append(deploy.record("failed", isWayBack ? wayBackFailed(deploy.errand, reason) : reason));
     } catch (error) {
       notes.logFailure(toDewyError(error, "write the history"));
     }
@@ -127,6 +132,10 @@ export class Rollout {
       state.learn({ releases: Object.fromEntries(releases) });
     }
   }
+}
+
+function wayBackFailed({ reason }: Errand, failure: string): string {
+  return `${failure}; it was to come back because what replaced it failed: ${reason ?? "it failed"}`;
 }
 
 export function whatOf({ tag, origin }: Pick<Errand, "tag" | "origin">): string {

@@ -69,6 +69,13 @@ export interface AgentView {
   readonly waiting: { readonly tag: string; readonly reason: string; readonly until: string | null } | null;
   /** The current release is on probation until then; null: it is not. */
   readonly soakUntil: string | null;
+  /** The current release should be left, and why it can't be; null: it is well as far as anybody knows. */
+  readonly stranded: {
+    readonly reason: string;
+    readonly why: string;
+    readonly hint: string;
+    readonly at: string;
+  } | null;
   readonly quarantine: readonly Quarantined[];
   readonly failure: Failure | null;
   readonly lastError: { readonly at: string; readonly message: string } | null;

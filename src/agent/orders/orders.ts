@@ -9,7 +9,7 @@ import { keptOf, lastGood } from "../back/kept.ts";
 import { type Errand, findRelease, keptErrand, publishedErrand } from "../deploy/errand.ts";
 import { type Rollout, type RolloutDeps, whatOf } from "../deploy/rollout.ts";
 import type { LiveSettings } from "../live.ts";
-import type { Order, OrderProgress, OrderResult } from "./operations.ts";
+import type { Hold, Order, OrderProgress, OrderResult } from "./operations.ts";
 import type { Asker } from "./turns.ts";
 
 export interface OrderDeps extends RolloutDeps {
@@ -79,9 +79,8 @@ export class Orders {
     const hold = { since: now.toISOString(), until: until?.toISOString() ?? null, reason, left: null };
     state.update(heldByOperator(state.state, hold));
     log.info(records.held, { until: hold.until ?? undefined, reason: reason ?? undefined });
-    const end = until === null ? "until `dewy resume`" : `until ${until.toISOString()}`;
     const running = state.state.current?.tag ?? null;
-    return `Held${running === null ? "" : ` at ${running}`} ${end}${this.#underWay()}`;
+    return `Held${running === null ? "" : ` at ${running}`} ${endOf(hold)}${this.#underWay()}`;
   }
 
   #resume(): string {
@@ -154,9 +153,8 @@ export class Orders {
     const why = { origin: "rollback", left: leftBehind(state.state, order) } as const;
     const placed = tag === null ? lastGood(state.state) : keptOf(tag, state.state);
     if (placed === null && tag === null) {
-      throw new DewyError("not-found", "no earlier release is kept on this host", {
+      throw new DewyError("config-invalid", "no earlier release is kept on this host", {
         hint: "name one of the registry: `dewy rollback TAG`",
-        retryable: false,
       });
     }
     if (placed !== null && placed.release === current?.release) {
@@ -182,15 +180,17 @@ export class Orders {
     const { hold } = state.state;
     const did = errand.origin === "rollback" ? "Rolled back" : "Deployed";
     const way = from === null ? `: ${errand.tag}` : `: ${from} → ${errand.tag}`;
-    const until = hold?.left == null ? "" : ` or a release newer than ${hold.left} comes`;
-    return { message: `${did}${way}${hold === null ? "" : `. Held there until \`dewy resume\`${until}`}` };
+    const newer = hold?.left == null ? "" : ` or a release newer than ${hold.left} comes`;
+    return { message: `${did}${way}${hold === null ? "" : `. Held there ${endOf(hold)}${newer}`}` };
   }
 
   async #restart(c: Call): Promise<OrderResult> {
     const { delivery, state, log } = this.deps;
     const { current } = state.state;
     if (current === null) {
-      throw new DewyError("not-found", "nothing is deployed here yet", { retryable: false });
+      throw new DewyError("config-invalid", "nothing is deployed here yet", {
+        hint: "`dewy check` tells what would be, and why it is not yet",
+      });
     }
     log.info("Restart requested");
     await delivery.restart(c);
@@ -209,6 +209,10 @@ export class Orders {
     wake();
     return { message: "The configuration was read again" };
   }
+}
+
+function endOf({ until }: Pick<Hold, "until">): string {
+  return until === null ? "until `dewy resume`" : `until ${until}`;
 }
 
 /** Whoever can't be told any more must not be in the way of what they ordered. */

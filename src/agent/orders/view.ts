@@ -4,6 +4,7 @@ import type { NotifierView } from "../../notify/sender.ts";
 import { unreachable } from "../../util/assert.ts";
 import { isSoaking } from "../back/going-back.ts";
 import { holdNow } from "../back/hold.ts";
+import { strandedOf } from "../back/stranded.ts";
 import type { Notes } from "../notes.ts";
 import type { State } from "../state.ts";
 import type { AgentView } from "./operations.ts";
@@ -36,6 +37,7 @@ export function viewOf(seen: Seen): AgentView {
     hold: holdNow(state, now),
     waiting: notes.waiting,
     soakUntil: soak !== null && isSoaking(state, now) ? soak.until : null,
+    stranded: strandedOf(state),
     quarantine,
     failure,
     lastError: notes.lastError,

@@ -1,6 +1,6 @@
 import { History } from "../../agent/history.ts";
 import { toDewyError } from "../../errors.ts";
-import type { DeployRecord } from "../../release/release.ts";
+import type { Cause, DeployRecord } from "../../release/release.ts";
 import type { Layout } from "../run/layout.ts";
 import { wrapped } from "./facts.ts";
 import { printable, renderTable, renderTime } from "./render.ts";
@@ -23,7 +23,7 @@ function isRecord(record: unknown): boolean {
   return fields.every((field) => typeof Reflect.get(record, field) === "string");
 }
 
-const header = ["TIME", "VERSION", "FROM", "RESULT", "TOOK"];
+const header = ["TIME", "VERSION", "FROM", "RESULT", "CAUSE", "TOOK"];
 const indent = "    ";
 
 /** Where the reasons of failures do not fit into a column of a terminal, each stands below its deploy. */
@@ -49,8 +49,20 @@ export function renderHistory(
   return [head, ...lines.flatMap((line, index) => [line, ...below(index)]), ""].join("\n");
 }
 
-function rowOf({ finishedAt, tag, fromTag, result, durationMs }: DeployRecord): string[] {
-  return [shownTime(finishedAt), tag, fromTag ?? "", result, renderSpan(durationMs)];
+function rowOf({ finishedAt, tag, fromTag, result, cause, durationMs }: DeployRecord): string[] {
+  return [shownTime(finishedAt), tag, fromTag ?? "", result, shownCause(cause), renderSpan(durationMs)];
+}
+
+const causes: Readonly<Record<string, string>> = {
+  check: "new release",
+  deploy: "dewy deploy",
+  rollback: "dewy rollback",
+  retreat: "going back",
+} satisfies Record<Cause, string>;
+
+/** A newer dewy may know more of them, and an older one knew none. */
+function shownCause(cause: string | undefined): string {
+  return cause === undefined ? "" : (causes[cause] ?? cause);
 }
 
 function shownTime(text: string): string {

@@ -1,6 +1,6 @@
 import { type Fact, renderFacts } from "./facts.ts";
 import { renderTable } from "./render.ts";
-import { renderMoment } from "./render-time.ts";
+import { renderMoment, withLocalTimes } from "./render-time.ts";
 import type { Paint, Screen } from "./screen.ts";
 import type { Status } from "./status.ts";
 import type { ListedReplica } from "./status-replicas.ts";
@@ -14,9 +14,10 @@ export function renderStatus(status: Status, screen: Pick<Screen, "columns" | "c
     ...appFacts(status),
     ...pollFacts(status, now),
     ...reasonFacts(status, now),
+    ...strandedFacts(status, now),
     ...troubleFacts(status, now),
     ...notifierFacts(status),
-  ];
+  ].map((fact) => ({ ...fact, value: withLocalTimes(fact.value, now) }));
   const { containers } = status;
   const table = containers.length === 0 ? "" : `\n${replicaTable(containers)}`;
   return `${renderFacts(facts, screen)}${table}`;
@@ -138,6 +139,17 @@ function reasonFacts({ hold, waiting, quarantine }: Status, now: Date): Fact[] {
     facts.push({ name: "Waiting", value: `${waiting.reason}${until}`, paint: "yellow" });
   }
   return facts;
+}
+
+/** Its release should be left, and can't be. */
+function strandedFacts({ stranded }: Status, now: Date): Fact[] {
+  if (stranded === null) return [];
+  const { reason, why, hint, at } = stranded;
+  return [
+    { name: "Trouble", value: `to be left since ${renderMoment(at, now)}: ${reason}`, paint: "red" },
+    { name: "", value: `it can't be: ${why}`, paint: "red" },
+    { name: "", value: hint, paint: "dim" },
+  ];
 }
 
 function troubleFacts({ quarantine, failure, lastError }: Status, now: Date): Fact[] {

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { strandedOf } from "../../agent/back/stranded.ts";
 import { isLocked, lockHolder } from "../../agent/lock.ts";
 import type { AgentView } from "../../agent/orders/operations.ts";
 import { readState, type State } from "../../agent/state.ts";
@@ -39,6 +40,7 @@ export interface Status extends LiveReplicas {
   readonly hold: AgentView["hold"];
   readonly waiting: AgentView["waiting"];
   readonly soakUntil: string | null;
+  readonly stranded: AgentView["stranded"];
   readonly quarantine: AgentView["quarantine"];
   readonly failure: AgentView["failure"];
   readonly lastError: AgentView["lastError"];
@@ -113,6 +115,7 @@ function recordedView(layout: Layout) {
     previous: state?.previous ?? null,
     hold: state?.hold ?? null,
     soakUntil: state?.soak?.until ?? null,
+    stranded: state === null ? null : strandedOf(state),
     quarantine: state?.quarantine ?? [],
     failure: state?.failure ?? null,
   } satisfies Partial<AgentView>;

@@ -66,6 +66,8 @@ function outcomeOf(event: DeployEvent): string {
       return `${event.tag} ${event.kind}`;
     case "rolled-back":
       return `went back from ${event.fromTag} to ${event.tag}`;
+    case "stranded":
+      return `${event.tag} should be left, and can't be`;
     case "hook":
       return `${event.hook} deploy hook ${event.result.exitCode === 0 ? "succeeded" : "failed"}`;
     case "restarted":

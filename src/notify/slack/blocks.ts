@@ -105,10 +105,19 @@ function detailsOf(event: DeployEvent): Details {
       return quarantined(event);
     case "rolled-back":
       return wentBack(event);
+    case "stranded":
+      return details(
+        [field("Version", code(event.tag))],
+        [
+          reason(event.reason),
+          labelled("Why it stays", codeBlock(event.why, limits.reason, "head")),
+          todo(event.hint),
+        ],
+      );
     case "crashed":
       return details(tagField(event.tag), [
         reason(event.reason),
-        did(`The server is started again in ${roughDuration(event.delayMs)}`),
+        did(`The server is started again ${nextIn(event.delayMs)}`),
       ]);
     case "replica-lost":
       return replicaLost(event);
@@ -149,9 +158,13 @@ function wentBack({ tag, fromTag, reason: why }: Extract<DeployEvent, { kind: "r
   );
 }
 
+function nextIn(delayMs: number): string {
+  return delayMs > 0 ? `in ${roughDuration(delayMs)}` : "now";
+}
+
 function replicaLost(event: Extract<DeployEvent, { kind: "replica-lost" }>): Details {
   const { tag, container, unit, delayMs, how } = event;
-  const next = delayMs > 0 ? `in ${roughDuration(delayMs)}` : "now";
+  const next = nextIn(delayMs);
   const what = how === "not-started" ? "The next one is tried" : "It is replaced";
   const fields =
     container === null ? [] : [field(unit === "process" ? "Process" : "Container", code(container))];

@@ -78,6 +78,7 @@ const reasoned: ReadonlySet<DeployEvent["kind"]> = new Set([
   "failed",
   "quarantined",
   "rolled-back",
+  "stranded",
   "crashed",
   "replica-lost",
 ]);

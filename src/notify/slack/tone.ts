@@ -26,6 +26,7 @@ export function toneOf(event: DeployEvent): Tone {
     case "failed":
     case "quarantined":
     case "rolled-back":
+    case "stranded":
     case "crashed":
       return "danger";
     default:
