@@ -5,6 +5,7 @@ export const containerWords: ReplicaWords = {
   noun: "container",
   plural: "containers",
   source: "image",
+  whyItEnds: (reference) => `run ${reference} by hand to see what it prints`,
   records: {
     rollingStarted: records.rollingStarted,
     found: records.containersFound,

@@ -20,7 +20,7 @@ export interface Health {
 }
 
 export interface HealthPolicy {
-  /** GET this, on the first port; null: the ports must be served, and the image's HEALTHCHECK, if any, pass. */
+  /** GET this, on the first port; null: the image's HEALTHCHECK, if any, must pass. All ports must be served anyway. */
   readonly path: string | null;
   /** What a connection begins with before anything is said: the PROXY protocol's word for the proxy itself. */
   readonly greeting: string;

@@ -5,6 +5,8 @@ export const processWords: ReplicaWords = {
   noun: "process",
   plural: "processes",
   source: "release",
+  // A release that fails is removed from this host: there is nothing left to run by hand.
+  whyItEnds: () => "see the app's own output, which goes where dewy's does",
   records: {
     rollingStarted: "Starting rolling update",
     found: "Found running processes",

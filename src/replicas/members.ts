@@ -9,6 +9,7 @@ export class Members {
   readonly #byId = new Map<string, Replica>();
   /** What the rotation was told, so that it is told changes only. */
   readonly #admitted = new Map<string, string>();
+  readonly #watchers = new Set<() => void>();
   #sickServe = false;
 
   constructor(
@@ -23,6 +24,16 @@ export class Members {
 
   get serving(): readonly Replica[] {
     return this.all.filter(({ phase }) => phase === "serving");
+  }
+
+  /** In the rotation, or out of it for as long as the update that replaces them may still fail. */
+  get inUse(): readonly Replica[] {
+    return this.all.filter(({ phase }) => phase === "serving" || phase === "standby");
+  }
+
+  /** Those that get new connections because they are well, not for want of better ones. */
+  get well(): readonly Replica[] {
+    return this.all.filter(({ id, health }) => health.kind === "well" && this.isAdmitted(id));
   }
 
   /** How many get new connections. */
@@ -40,6 +51,12 @@ export class Members {
 
   add(replica: Replica): void {
     this.#byId.set(replica.id, replica);
+  }
+
+  /** Called after each change of what is known of them, until it is disposed of. */
+  watch(onChange: () => void): Disposable {
+    this.#watchers.add(onChange);
+    return { [Symbol.dispose]: () => void this.#watchers.delete(onChange) };
   }
 
   /** Forgets it; answers how many connections were cut. */
@@ -74,6 +91,7 @@ export class Members {
       this.#admitted.delete(id);
       this.rotation.retire(id);
     }
+    for (const onChange of this.#watchers) onChange();
   }
 
   #noteSickness(wanted: readonly Replica[]): void {

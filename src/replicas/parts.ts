@@ -6,6 +6,7 @@ import { Checks } from "./checks.ts";
 import type { Instance, ReplicaEngine } from "./engine.ts";
 import { EngineLink } from "./engine-link.ts";
 import { Members } from "./members.ts";
+import { OutageGuard } from "./outage.ts";
 import { Renewal } from "./renewal.ts";
 import { Retirement } from "./retirement.ts";
 import type { Rotation } from "./rotation.ts";
@@ -43,6 +44,7 @@ export interface ReplicaSetDeps {
 export interface ReplicaSetParts {
   readonly engine: EngineLink;
   readonly members: Members;
+  readonly outageGuard: OutageGuard;
   readonly tally: Tally;
   readonly starter: Starter;
   readonly retirement: Retirement;
@@ -63,12 +65,14 @@ export function assemble(
   const onChange = () => watcher.wake();
   const engine = new EngineLink(runtime, options, deps);
   const members = new Members(rotation, health.threshold, log);
+  const { intervalMs, timeoutMs: restartMs } = health;
+  const outageGuard = new OutageGuard({ engine, members, restartMs, clock });
   const tally = new Tally(clock);
   const starter = new Starter({ engine, members, tally, health, clock, log });
   const retirement = new Retirement(options, { engine, members, rotation, clock, log, onDone: onChange });
   const checks = new Checks({ engine, health, members, tally, clock, log, onChange });
   const upkeep = new Upkeep(
-    { root, replicas, restartMs: health.timeoutMs },
+    { root, replicas, restartMs },
     { engine, members, tally, retirement, starter, checks, clock, log, onReplicaLost },
   );
   const renewal = new Renewal({
@@ -78,7 +82,6 @@ export function assemble(
     log,
     onFailed: (error) => deps.onRenewalFailed?.(error),
   });
-  const { intervalMs } = health;
   const watcher: Watcher = new Watcher({ engine, members, intervalMs, clock, log, onListed });
-  return { engine, members, tally, starter, retirement, checks, upkeep, renewal, watcher };
+  return { engine, members, outageGuard, tally, starter, retirement, checks, upkeep, renewal, watcher };
 }

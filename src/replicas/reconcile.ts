@@ -78,7 +78,15 @@ export function standingOf(
   restartMs: number,
   nowMs: number,
 ): Standing {
-  if (replica.phase !== "serving") return "busy";
+  return replica.phase === "serving" ? conditionOf(replica, restartMs, nowMs) : "busy";
+}
+
+/** Apart from its phase. One that the engine itself restarts is as good as there for a while. */
+export function conditionOf(
+  replica: Pick<Replica, "instance" | "health" | "awayMs">,
+  restartMs: number,
+  nowMs: number,
+): Exclude<Standing, "busy"> {
   if (replica.instance?.status === "restarting") {
     return nowMs - (replica.awayMs ?? nowMs) < restartMs ? "counts" : "lost";
   }

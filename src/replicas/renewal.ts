@@ -43,7 +43,7 @@ export class Renewal {
     const failed = deployment === null ? null : this.#failureOf(deployment);
     if (failed === null) return null;
     // While a renewal is under way those it replaces stand by.
-    const inUse = this.deps.members.all.filter(({ phase }) => phase === "serving" || phase === "standby");
+    const { inUse } = this.deps.members;
     return inUse.some((replica) => isOld(replica, failed.deployment)) ? failed.error.message : null;
   }
 

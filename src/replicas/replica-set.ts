@@ -1,14 +1,19 @@
 import { messageOf } from "../errors.ts";
 import { abortable, type Call, Mutex } from "../util/async.ts";
 import type { Deployment } from "./deployment.ts";
-import { drain } from "./drain.ts";
 import type { Instance } from "./engine.ts";
 import { detached } from "./engine-link.ts";
 import { assemble, type ReplicaSetDeps, type ReplicaSetOptions, type ReplicaSetParts } from "./parts.ts";
 import { rollingUpdate, type UpdateSteps } from "./rolling-update.ts";
-import { cleanUp } from "./shutdown.ts";
-import { type ReplicaSetStatus, type ReplicaStatus, replicaStatus, setStatus } from "./status.ts";
+import { endAll } from "./shutdown.ts";
+import { lossOf, type ReplicaSetStatus, type ReplicaStatus, replicaStatus, setStatus } from "./status.ts";
 import type { Tally } from "./tally.ts";
+
+/** Upkeep that is under way. */
+interface Pass {
+  readonly stop: AbortController;
+  readonly done: Promise<void>;
+}
 
 /**
  * Keeps the replicas of one app running and in the rotation. Changes (updates, restarts, upkeep) run one at a time;
@@ -20,7 +25,7 @@ export class ReplicaSet implements AsyncDisposable {
   readonly #parts: ReplicaSetParts;
   #deployment: Deployment | null = null;
   #pendingChanges = 0;
-  #pass: AbortController | null = null;
+  #pass: Pass | null = null;
   #loops: Promise<unknown> = Promise.resolve();
   #closed: Promise<void> | null = null;
 
@@ -59,18 +64,21 @@ export class ReplicaSet implements AsyncDisposable {
   /**
    * The rolling update to another deployment. Resolves once it is committed: the old replicas drain and go in the
    * background (`settled`), and the next update waits for them, as a host is sized for two sets, not three; one that
-   * goes back does not. Fails with `start-failed` or `health-failed` for the image's own faults, else as the engine or
-   * the steps do; the old replicas then serve as before.
+   * goes back does not. Broken off when nobody serves any more, so that upkeep makes good what is lost. Fails with
+   * `start-failed` or `health-failed` for the image's own faults, else as the engine or the steps do; the old replicas
+   * then serve as before.
    */
   async update(next: Deployment, steps: UpdateSteps, c: Call): Promise<"started" | "restarted"> {
-    if (steps.returning !== true) await this.#parts.retirement.done(c);
-    return await this.#change(c, async (bounded) => {
-      const commit = async () => {
-        await steps.commit();
-        this.#deployment = next;
-      };
-      return await this.#roll(next, { ...steps, switched: () => steps.switched(), commit }, bounded);
-    });
+    const isReturning = steps.returning === true;
+    if (!isReturning) await this.#quiet(c);
+    const commit = async () => {
+      await steps.commit();
+      this.#deployment = next;
+    };
+    const told = { ...steps, switched: () => steps.switched(), commit };
+    const roll = (call: Call) => this.#roll(next, told, call);
+    const { outageGuard } = this.#parts;
+    return await this.#change(c, (bounded) => (isReturning ? roll(bounded) : outageGuard.run(roll, bounded)));
   }
 
   /** All replicas anew, as an update replaces them; without a deployment nothing happens. */
@@ -108,21 +116,24 @@ export class ReplicaSet implements AsyncDisposable {
 
   /** What keeps the replicas from being as the operator wants them, for people; null: nothing that is known. */
   get trouble(): string | null {
-    const { engine, renewal, upkeep } = this.#parts;
-    const serving = this.replicas().filter(({ state }) => state === "serving").length;
-    const missing = serving < this.options.replicas ? upkeep.lastReason : null;
+    const { engine, renewal, members } = this.#parts;
+    const missing = members.well.length < this.options.replicas ? this.#reason : null;
     return engine.trouble ?? renewal.trouble(this.#deployment) ?? missing;
   }
 
   status(): ReplicaSetStatus {
-    const { inRotation, all } = this.#parts.members;
     return setStatus({
       deployment: this.#deployment,
-      inRotation,
+      inRotation: this.#parts.members.well.length,
       replicas: this.options.replicas,
-      isStarting: this.#pendingChanges > 0 || all.some(({ phase }) => phase === "starting"),
-      reason: this.#parts.engine.trouble ?? this.#parts.upkeep.lastReason,
+      isChanging: this.#pendingChanges > 0,
+      reason: this.#parts.engine.trouble ?? this.#reason,
     });
+  }
+
+  /** While a change keeps upkeep from telling of it, too. */
+  get #reason(): string | null {
+    return lossOf(this.#parts.members.serving) ?? this.#parts.upkeep.lastReason;
   }
 
   /**
@@ -142,16 +153,18 @@ export class ReplicaSet implements AsyncDisposable {
     this.#stop.abort(new DOMException("the replicas are being shut down", "AbortError"));
     await this.#changes.run(async () => {
       await this.#loops;
-      if (this.options.leaveRunning) return await this.#parts.retirement.abandon();
-      const { drainMs, stopGraceMs } = this.options;
-      const ids = this.#parts.members.all.map(({ id }) => id);
-      // An abort ends the waiting like the time does.
-      if (how.drain) await drain(ids, drainMs, this.deps, c).catch(() => undefined);
-      // A second signal ends the waiting: all that is left is removed below.
-      await abortable(this.#parts.retirement.abandon(), c.signal).catch(() => undefined);
-      const onStopped = (id: string) => this.deps.rotation.drop(id);
-      await cleanUp({ engine: this.#parts.engine, stopGraceMs, log: this.deps.log, onStopped }, c);
+      const { leaveRunning, drainMs, stopGraceMs } = this.options;
+      if (leaveRunning) return await this.#parts.retirement.abandon();
+      const timing = { drainMs: how.drain ? drainMs : 0, stopGraceMs };
+      await endAll(timing, { ...this.#parts, ...this.deps }, c);
     });
+  }
+
+  /** Nor is what brings the service back broken off for a new version, whose checks may take longer. */
+  async #quiet(c: Call): Promise<void> {
+    await this.#parts.retirement.done(c);
+    if (this.#pass === null || this.#parts.members.inRotation > 0) return;
+    await abortable(this.#pass.done, c.signal);
   }
 
   async #roll(next: Deployment, steps: UpdateSteps, c: Call): Promise<"started" | "restarted"> {
@@ -167,7 +180,7 @@ export class ReplicaSet implements AsyncDisposable {
   async #change<T>(c: Call, work: (c: Call) => Promise<T>): Promise<T> {
     const signal = AbortSignal.any([c.signal, this.#stop.signal]);
     this.#pendingChanges++;
-    this.#pass?.abort();
+    this.#pass?.stop.abort();
     try {
       return await this.#changes.run(async () => {
         // Who asked for it may have changed their mind while it waited for its turn.
@@ -202,14 +215,14 @@ export class ReplicaSet implements AsyncDisposable {
   }
 
   #startPass(): void {
-    const pass = new AbortController();
-    this.#pass = pass;
-    const signal = AbortSignal.any([pass.signal, this.#stop.signal]);
-    void this.#changes.run(async () => {
+    const stop = new AbortController();
+    const signal = AbortSignal.any([stop.signal, this.#stop.signal]);
+    const done = this.#changes.run(async () => {
       if (this.#deployment !== null) await this.#keepUp(this.#deployment, { signal });
       this.#pass = null;
       this.#parts.watcher.wake();
     });
+    this.#pass = { stop, done };
   }
 
   /** Never fails: what could not be done now is found again at the next look. */

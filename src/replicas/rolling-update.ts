@@ -5,6 +5,7 @@ import type { Clock } from "../util/time.ts";
 import type { Deployment } from "./deployment.ts";
 import type { EngineLink } from "./engine-link.ts";
 import type { Members } from "./members.ts";
+import { noneLeft } from "./outage.ts";
 import { freeNumbers } from "./reconcile.ts";
 import { describeEnd, type Replica } from "./replica.ts";
 import type { Retirement } from "./retirement.ts";
@@ -116,7 +117,7 @@ async function startTogether(
   await clock.sleep(minUptimeMs, c.signal);
 }
 
-/** An engine that goes down takes old and new with it: that is no fault of the release. */
+/** What takes old and new down together is no fault of the release. */
 async function culprit(
   error: unknown,
   old: readonly Replica[],
@@ -131,13 +132,7 @@ async function culprit(
   } catch (failure) {
     return failure;
   }
-  return new DewyError(
-    "engine-failed",
-    `the old ${engine.words.plural} ended with the new ones: ${error.message}`,
-    {
-      hint: "see whether the engine was restarted; dewy tries again by itself",
-    },
-  );
+  return noneLeft(old, engine.words, error);
 }
 
 /**
@@ -157,14 +152,14 @@ function rollBack(old: readonly Replica[], fresh: readonly Replica[], deps: Upda
 }
 
 /** A new replica that was healthy and is not any more is a failure of the release like one that never was. */
-function requireWell(fresh: readonly Replica[], { noun }: ReplicaWords, c: Call): void {
+function requireWell(fresh: readonly Replica[], { noun, whyItEnds }: ReplicaWords, c: Call): void {
   c.signal.throwIfAborted();
-  for (const { name, instance, health, isRunning } of fresh) {
+  for (const { name, instance, health, isRunning, deployment } of fresh) {
     if (!isRunning) {
       const isItsOwn = instance !== null && instance.status !== "paused" && instance.status !== "removing";
       const code = isItsOwn ? "start-failed" : "engine-failed";
       throw new DewyError(code, `the new ${noun} ${name} ${describeEnd(instance)} after it was healthy`, {
-        hint: "see why the app ends",
+        hint: whyItEnds(deployment.image.reference),
       });
     }
     if (health.kind === "well") continue;

@@ -1,12 +1,41 @@
 import { messageOf } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { type Call, withDeadline } from "../util/async.ts";
+import { abortable, type Call, withDeadline } from "../util/async.ts";
+import type { Clock } from "../util/time.ts";
+import { drain } from "./drain.ts";
 import type { Instance } from "./engine.ts";
 import { changeMs, detached, type EngineLink } from "./engine-link.ts";
+import type { Members } from "./members.ts";
+import type { Retirement, RetirementOptions } from "./retirement.ts";
+import type { Rotation } from "./rotation.ts";
 
 /** An engine that hangs must not hold the end. */
 const listMs = 10_000;
 const removeMs = 30_000;
+
+interface EndDeps {
+  readonly engine: EngineLink;
+  readonly members: Pick<Members, "all">;
+  readonly retirement: Retirement;
+  readonly rotation: Rotation;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What connections there are may end within `drainMs`, then all copies go; an abort of `c` ends all waiting. */
+export async function endAll(
+  { drainMs, stopGraceMs }: RetirementOptions,
+  deps: EndDeps,
+  c: Call,
+): Promise<void> {
+  const ids = deps.members.all.map(({ id }) => id);
+  // An abort ends the waiting like the time does.
+  await drain(ids, drainMs, deps, c).catch(() => undefined);
+  // A second signal ends the waiting: all that is left is removed below.
+  await abortable(deps.retirement.abandon(), c.signal).catch(() => undefined);
+  const onStopped = (id: string) => deps.rotation.drop(id);
+  await cleanUp({ engine: deps.engine, stopGraceMs, log: deps.log, onStopped }, c);
+}
 
 interface CleanUpDeps {
   readonly engine: EngineLink;
@@ -20,7 +49,7 @@ interface CleanUpDeps {
  * Stops and removes all copies of this app, all together; an abort of `c` ends the waiting, not the removal. What
  * can't be removed is one warning each: the next start finds it.
  */
-export async function cleanUp(deps: CleanUpDeps, c: Call): Promise<void> {
+async function cleanUp(deps: CleanUpDeps, c: Call): Promise<void> {
   const { engine, log } = deps;
   const { plural, records } = engine.words;
   log.info(records.cleaningUp);

@@ -2,7 +2,7 @@ import type { Address } from "../util/address.ts";
 import type { Deployment } from "./deployment.ts";
 import type { Instance } from "./engine.ts";
 import { readLabels } from "./labels.ts";
-import type { Replica } from "./replica.ts";
+import { describeEnd, type Replica } from "./replica.ts";
 
 export type ReplicaSetStatus =
   | { readonly kind: "idle" }
@@ -13,6 +13,7 @@ export type ReplicaSetStatus =
       readonly version: string;
       /** There are several processes, and none is ours. */
       readonly pid: null;
+      /** Those that are well. */
       readonly inRotation: number;
       readonly replicas: number;
     }
@@ -54,18 +55,27 @@ export function setStatus(set: {
   readonly deployment: Deployment | null;
   readonly inRotation: number;
   readonly replicas: number;
-  readonly isStarting: boolean;
-  /** Why there are too few; null: nothing is known. */
+  readonly isChanging: boolean;
+  /** Why there are too few; null: nothing was lost. */
   readonly reason: string | null;
 }): ReplicaSetStatus {
-  const { deployment, inRotation, replicas, isStarting, reason } = set;
-  if (deployment === null) return isStarting ? { kind: "starting", pid: null } : { kind: "idle" };
+  const { deployment, inRotation, replicas, isChanging, reason } = set;
+  if (deployment === null) return isChanging ? { kind: "starting", pid: null } : { kind: "idle" };
   if (inRotation > 0) {
     const { version, deployedAt } = deployment;
     const release = `${deployedAt.toISOString().slice(0, 19).replace(/[-:]/g, "")}Z`;
     return { kind: "serving", release, version, pid: null, inRotation, replicas };
   }
-  return isStarting || reason === null ? { kind: "starting", pid: null } : { kind: "down", reason };
+  return reason === null ? { kind: "starting", pid: null } : { kind: "down", reason };
+}
+
+/** What is wrong with the first of these that does not run, or is ill; null: nothing. */
+export function lossOf(replicas: readonly Replica[]): string | null {
+  for (const { isRunning, instance, health } of replicas) {
+    if (!isRunning) return `it ${describeEnd(instance)}`;
+    if (health.kind === "sick") return health.seen;
+  }
+  return null;
 }
 
 export function replicaStatus(replica: Replica, inRotation: boolean, connections: number): ReplicaStatus {

@@ -4,6 +4,7 @@ import type { Call } from "../util/async.ts";
 import { type Clock, formatDuration } from "../util/time.ts";
 import { type ProbeTarget, probe, targetOf } from "./probe.ts";
 import { describeEnd, type Replica } from "./replica.ts";
+import type { ReplicaWords } from "./words.ts";
 
 const firstPauseMs = 50;
 const maxPauseMs = 1000;
@@ -48,7 +49,7 @@ export async function untilHealthy(
     if (!last.ok) replica.health = { ...unproven(last.seen, nowMs), failures: attempts };
     if (last.ok && durationMs >= leastMs) return { last, durationMs };
     if (!last.ok && durationMs >= limitOf(replica, policy))
-      throw tooLate(replica, last, deps.engine.words.noun, { durationMs, attempts });
+      throw tooLate(replica, last, deps.engine.words, { durationMs, attempts });
     await deps.clock.sleep(last.ok ? Math.min(pauseMs, leastMs - durationMs) : pauseMs, c.signal);
     pauseMs = Math.min(maxPauseMs, pauseMs * 2);
   }
@@ -66,7 +67,7 @@ async function tryOnce(replica: Replica, policy: HealthPolicy, deps: WaitDeps, c
     case "created":
     case "exited":
     case "dead":
-      throw ended(replica, noun, `it ${describeEnd(instance)} before it was healthy`);
+      throw ended(replica, deps.engine.words, `it ${describeEnd(instance)} before it was healthy`);
     case "paused":
     case "removing":
     case undefined:
@@ -88,10 +89,11 @@ function limitOf({ instance, deployment }: Replica, { path, timeoutMs }: HealthP
 function tooLate(
   replica: Replica,
   last: Probed,
-  noun: string,
+  words: ReplicaWords,
   { durationMs, attempts }: { durationMs: number; attempts: number },
 ): DewyError {
-  if (replica.instance?.status === "restarting") return ended(replica, noun, `${last.seen}, again and again`);
+  if (replica.instance?.status === "restarting")
+    return ended(replica, words, `${last.seen}, again and again`);
   if (last.pending === true) {
     return new DewyError("engine-failed", "the engine has not run the image's HEALTHCHECK in time", {
       hint: "Podman needs systemd's timers for it; --health-path makes dewy check by itself",
@@ -100,13 +102,13 @@ function tooLate(
   const seconds = formatDuration(Math.round(durationMs / 100) * 100);
   return new DewyError(
     "health-failed",
-    `the new ${noun} was not healthy within ${seconds} (${attempts} attempts); last seen: ${last.seen}`,
+    `the new ${words.noun} was not healthy within ${seconds} (${attempts} attempts); last seen: ${last.seen}`,
     { hint: "look at what the app needs to start; --health-timeout gives it more time" },
   );
 }
 
-function ended(replica: Replica, noun: string, what: string): DewyError {
+function ended({ deployment }: Replica, { noun, whyItEnds }: ReplicaWords, what: string): DewyError {
   return new DewyError("start-failed", `the new ${noun} did not come up: ${what}`, {
-    hint: `run ${replica.deployment.image.reference} by hand to see what it prints`,
+    hint: whyItEnds(deployment.image.reference),
   });
 }

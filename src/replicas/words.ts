@@ -5,6 +5,8 @@ export interface ReplicaWords {
   readonly plural: string;
   /** What it is made from: the attribute that names it. */
   readonly source: string;
+  /** What an operator can do to see why a copy of this (`Deployment.image`) ends. */
+  whyItEnds(reference: string): string;
   readonly records: ReplicaRecords;
 }
 

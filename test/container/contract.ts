@@ -260,7 +260,8 @@ export function containerRuntimeContract(
       await runtime.start(id, never);
       const startedMs = performance.now();
       await runtime.remove(id, never);
-      expect(performance.now() - startedMs).toBeLessThan(5000);
+      // An engine's own grace is ten seconds.
+      expect(performance.now() - startedMs).toBeLessThan(10_000);
       expect(await runtime.inspect(id, never)).toBeNull();
     });
 
@@ -426,11 +427,12 @@ export function containerRuntimeContract(
         const stop = new AbortController();
         const ended = failureReason(call({ signal: stop.signal }));
         const why = new Error("stop it");
-        setTimeout(() => stop.abort(why), 200);
-        const startedMs = performance.now();
+        // A whole exchange later the call is under way.
+        await runtime.info(never);
+        stop.abort(why);
         expect(await ended).toBe(why);
-        expect(performance.now() - startedMs).toBeLessThan(3000);
       }
+      expect((await get(id)).status).toBe("running");
       await runtime.remove(id, never);
     });
 

@@ -8,6 +8,7 @@ replicaContract("replicas that are processes", () => {
   return {
     root: host.root,
     startMs: 5000,
+    whyItEnds: /^see the app's own output/,
     engine: () => host.engine(),
     deployment: (engine, version, mode = "serve") => host.deployment(processes(engine), version, mode),
     async kill(engine, id) {

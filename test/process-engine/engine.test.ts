@@ -58,7 +58,7 @@ describe("a process", () => {
     expect(processGroup(pid ?? 0)).toContain(pid ?? 0);
     expect(rest).toMatchObject({ status: "running", exitCode: null, labels: { "dewy.version": "v1" } });
     expect(rest.image).toMatch(/^\d{8}T\d{6}Z$/);
-  }, 30_000);
+  }, 120_000);
 
   test("finds its variables, those of ENVDIR, and none that a supervisor of dewy itself was told", async () => {
     await using host = new ProcessHost();
@@ -84,7 +84,7 @@ describe("a process", () => {
     expect(lines).toContain("KEPT=yes");
     expect(lines).toContain(`DEWY_ROOT=${host.root}`);
     expect(told).not.toMatch(/^(LISTEN_FDS|SERVER_STARTER_PORT)=/m);
-  }, 30_000);
+  }, 120_000);
 
   test.each<[string, string, number, string]>([
     ["exits", "exit 3", 3, ""],
@@ -104,7 +104,7 @@ describe("a process", () => {
       over.abort();
       await expect(watching).rejects.toThrow();
     },
-    30_000,
+    120_000,
   );
 
   test("whose command is missing is the release's fault", async () => {
@@ -126,7 +126,7 @@ describe("a process", () => {
     expect(await engine.inspect(id)).toBeNull();
     expect(await engine.list({})).toEqual([]);
     expect(host.record.read()).toEqual([]);
-  }, 30_000);
+  }, 120_000);
 
   test("that does not heed SIGTERM is killed after its grace", async () => {
     await using host = new ProcessHost();
@@ -136,7 +136,7 @@ describe("a process", () => {
     await engine.stop(id, 200, c);
     expect(isAlive(pid)).toBe(false);
     expect(host.log.at("warn")).toEqual(["Process killed: it did not stop in time"]);
-  }, 30_000);
+  }, 120_000);
 
   test("what it left behind when it ended goes with it", async () => {
     await using host = new ProcessHost();
@@ -148,7 +148,7 @@ describe("a process", () => {
     expect(isAlive(pid)).toBe(true);
     await engine.stop(id, 5000, c);
     expect(isAlive(pid)).toBe(false);
-  }, 30_000);
+  }, 120_000);
 });
 
 describe("a health command", () => {
@@ -162,12 +162,12 @@ describe("a health command", () => {
   test("is told the process and its port, and does not bear the mark of the app's processes", async () => {
     const probed = await check('test "$DEWY_PORT" -gt 0 && kill -0 "$DEWY_PID" && test -z "$DEWY_REPLICA"');
     expect(probed).toMatchObject({ ok: true });
-  }, 30_000);
+  }, 120_000);
 
   test("that fails is what was seen", async () => {
     const seen = "the health command exited with code 4";
     expect(await check("exit 4")).toEqual({ ok: false, seen });
-  }, 30_000);
+  }, 120_000);
 });
 
 describe("whether a process listens", () => {
@@ -183,7 +183,7 @@ describe("whether a process listens", () => {
       const instance = await serves(engine, id);
       expect(instance.ports.map(({ hostIp }) => hostIp)).toEqual(hosts);
     },
-    30_000,
+    120_000,
   );
 
   test("nowhere, or where nobody is led to, is not enough", async () => {
@@ -198,7 +198,7 @@ describe("whether a process listens", () => {
     const instance = await inspect(engine, id);
     const told = instance.ports.map((port) => engine.listening(instance, port));
     expect(await Promise.all(told)).toEqual(["not-its-own"]);
-  }, 30_000);
+  }, 120_000);
 
   test("at a port that somebody else has taken first is no fault of its own", async () => {
     await using host = new ProcessHost();
@@ -213,7 +213,7 @@ describe("whether a process listens", () => {
     await engine.start(id);
     const taken = expect.stringContaining("address already in use");
     await expect(engine.inspect(id)).rejects.toMatchObject({ code: "engine-failed", message: taken });
-  }, 30_000);
+  }, 120_000);
 });
 
 describe("the next agent", () => {
@@ -226,7 +226,7 @@ describe("the next agent", () => {
     expect(found).toMatchObject({ id, pid: before.pid, ports: before.ports, labels: before.labels });
     process.kill(before.pid ?? 0, "SIGKILL");
     await until("its end is seen", async () => (await inspect(next, id)).status === "exited");
-  }, 30_000);
+  }, 120_000);
 
   test("finds one by its mark whose pid was never noted", async () => {
     await using host = new ProcessHost();
@@ -238,7 +238,7 @@ describe("the next agent", () => {
       return all.length > 0 && all;
     });
     expect(found).toMatchObject({ id, pid, labels: { "dewy.version": "v1" } });
-  }, 30_000);
+  }, 120_000);
 
   test("without a record finds them too, as part of no deployment", async () => {
     await using host = new ProcessHost();
@@ -250,7 +250,7 @@ describe("the next agent", () => {
     });
     expect(found?.pid).toBe(pid);
     expect(found?.labels["dewy.version"]).toBeUndefined();
-  }, 30_000);
+  }, 120_000);
 
   test.each<[string, (host: ProcessHost, pid: number) => void]>([
     ["of another boot", (host, pid) => writeRecord(host, { bootId: "another", pid, startTicks: 1 })],

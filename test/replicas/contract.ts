@@ -17,6 +17,8 @@ export interface ContractWorld extends AsyncDisposable {
   readonly root: string;
   /** What a copy that is well needs at most until it serves. */
   readonly startMs: number;
+  /** What an operator is told to do about a release that ends by itself. */
+  readonly whyItEnds: RegExp;
   /** As one agent, and after it the next, has it. */
   engine(): ReplicaEngine;
   deployment(engine: ReplicaEngine, version: string, mode?: ContractMode): Deployment;
@@ -100,12 +102,13 @@ export function replicaContract(name: string, open: () => ContractWorld): void {
         const bad = world.deployment(host.engine, "v2", mode);
         const error = await host.set.update(bad, noSteps, c).catch((thrown: unknown) => thrown);
         expect(error).toMatchObject({ code, blame: "release" });
+        if (mode === "exit") expect(error).toHaveProperty("hint", expect.stringMatching(world.whyItEnds));
         await host.settles("v1");
         expect(await host.ids()).toEqual(before);
         const since = host.rotation.course.slice(admitted).filter((step) => step.startsWith("admit"));
         expect(since).toEqual([]);
       },
-      30_000,
+      90_000,
     );
 
     test("one that dies leaves the rotation and is replaced", async () => {
@@ -116,6 +119,29 @@ export function replicaContract(name: string, open: () => ContractWorld): void {
       await world.kill(host.engine, victim);
       await until("it is out", () => !host.rotation.members.includes(victim));
       await host.settles("v1");
+      expect(await host.ids()).not.toContain(victim);
+      expect(host.losses).toMatchObject([{ kind: "died", version: "v1" }]);
+    }, 90_000);
+
+    test("the last old one that ends while a new version hangs is made good at once, and nobody is blamed", async () => {
+      await using world = open();
+      const health = { path: "/up", timeoutMs: 60_000, intervalMs: 50, threshold: 3, greeting: "" };
+      await using host = agent(world, { replicas: 1, health });
+      await host.set.update(world.deployment(host.engine, "v1"), noSteps, c);
+      const [victim = ""] = await host.ids();
+      const hanging = world.deployment(host.engine, "v2", "hang");
+      const update = host.set.update(hanging, noSteps, c).catch((thrown: unknown) => thrown);
+      await until("the new one runs", async () => {
+        const running = (await host.all()).filter(({ status }) => status === "running");
+        return running.length === 2;
+      });
+      await world.kill(host.engine, victim);
+      const { noun } = host.engine.words;
+      expect(await update).toMatchObject({
+        blame: "environment",
+        message: expect.stringContaining(`no ${noun} that serves was left while the new version was checked`),
+      });
+      await host.settles("v1", 1);
       expect(await host.ids()).not.toContain(victim);
       expect(host.losses).toMatchObject([{ kind: "died", version: "v1" }]);
     }, 90_000);

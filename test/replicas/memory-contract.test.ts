@@ -9,6 +9,7 @@ replicaContract("replicas that are containers of an engine in memory", () => {
   return {
     root,
     startMs: 300,
+    whyItEnds: /^run shop:v2 by hand/,
     engine: () => runtime,
     deployment: (_, version, mode: ContractMode = "serve") => deployment(runtime, version, behaviours[mode]),
     kill: async (_, id) => runtime.die(id),

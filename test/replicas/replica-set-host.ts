@@ -1,3 +1,4 @@
+import { expect } from "bun:test";
 import { creation } from "../../src/container/plan/creation.ts";
 import type { ContainerSpec } from "../../src/container/runtime.ts";
 import type { Deployment } from "../../src/replicas/deployment.ts";
@@ -72,6 +73,8 @@ export interface Host extends AsyncDisposable {
   names(): string[];
   /** Versions of the containers in the rotation. */
   serving(): string[];
+  /** Resolves once the engine was asked several times more. */
+  looksAgain(): Promise<void>;
   /** Resolves once exactly the replicas of this version are there and serve. */
   settles(version: string, replicas?: number): Promise<void>;
 }
@@ -88,7 +91,7 @@ export function openHost(
     app: "shop",
     root,
     replicas: 2,
-    health: { path: "/up", timeoutMs: 500, intervalMs: 20, threshold: 3, greeting: "" },
+    health: { path: "/up", timeoutMs: 2000, intervalMs: 20, threshold: 3, greeting: "" },
     drainMs: 0,
     stopGraceMs: 1000,
     leaveRunning: false,
@@ -106,6 +109,11 @@ export function openHost(
     successor: (more = {}) => openHost({ ...overrides, ...more }, runtime, clock),
     names: () => runtime.containers.map(({ name }) => name).sort(),
     serving: () => rotation.members.map((id) => versionOf(id) ?? "gone"),
+    async looksAgain() {
+      const looks = () => runtime.calls.filter((call) => call === "list").length;
+      const before = looks();
+      await until("it looks again", () => looks() > before + 3);
+    },
     async settles(version, replicas = options.replicas) {
       await until(`${replicas} replicas of ${version}`, () => {
         const alive = runtime.containers.filter(({ status }) => status === "running");
@@ -126,4 +134,44 @@ export function openHost(
     },
   };
   return host;
+}
+
+/** The real time, and more of it. */
+export class SkewedClock implements Clock {
+  aheadMs = 0;
+  now = () => new Date();
+  monotonicMs = () => performance.now() + this.aheadMs;
+  sleep = systemClock.sleep;
+}
+
+/** v1 serves, and the agent is gone as after a kill -9: its containers run on. */
+export async function orphaned(host: Host, version = "v1") {
+  const orphan = deployment(host.runtime, version);
+  await host.set.update(orphan, noSteps, c);
+  const ids = [...host.rotation.members];
+  await host.set.close({ drain: false }, c);
+  return { orphan, ids };
+}
+
+export async function failure(work: Promise<unknown>): Promise<unknown> {
+  return await work.then(
+    () => null,
+    (error: unknown) => error,
+  );
+}
+
+/** v1 runs; what the failed update must leave as it was. */
+export async function runningV1(host: Host): Promise<{ unharmed: () => Promise<void> }> {
+  await host.set.update(deployment(host.runtime, "v1"), noSteps, c);
+  const ids = [...host.rotation.members];
+  host.rotation.watchFewest();
+  return {
+    async unharmed() {
+      expect(new Set(host.rotation.members)).toEqual(new Set(ids));
+      await host.settles("v1");
+      expect(host.runtime.containers.map(({ id }) => id)).toEqual(ids);
+      expect(host.set.deployment?.version).toBe("v1");
+      expect(host.log.at("error")).toEqual([]);
+    },
+  };
 }

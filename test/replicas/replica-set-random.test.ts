@@ -89,7 +89,7 @@ test("whatever happens, healthy replicas serve, and in the end exactly the wante
   });
   await fc.assert(
     fc.asyncProperty(course, async (happenings) => {
-      const health = { path: "/up", timeoutMs: 4000, intervalMs: 200, threshold: 2, greeting: "" };
+      const health = { path: "/up", timeoutMs: 12_000, intervalMs: 200, threshold: 2, greeting: "" };
       await using host = openHost({ health, drainMs: 100 }, new MemoryRuntime(), fastClock);
       await host.set.update(deployment(host.runtime, "v1"), noSteps, c);
       let refused = 0;

@@ -17,6 +17,11 @@ export class FakeRotation implements Rotation {
     return [...this.#members];
   }
 
+  /** Those whose connections somebody waits for. */
+  get draining(): readonly string[] {
+    return [...this.#waiting].map(({ replica }) => replica);
+  }
+
   /** Starts to count anew from what there is now. */
   watchFewest(): void {
     this.fewest = this.#members.size;

@@ -7,6 +7,7 @@ import { makeCertificates } from "../../support/engine-certificates.ts";
 import { failureOf } from "../../support/engine-failure.ts";
 import type { Engine } from "../../support/engine-process.ts";
 import { startDocker } from "../../support/engines.ts";
+import { freePort } from "../../support/free-port.ts";
 import { recordingLog } from "../../support/recording.ts";
 import { tempDir } from "../../support/temp-dir.ts";
 
@@ -79,11 +80,4 @@ test("an engine by plain TCP is reached", async () => {
 
 function openDocker(env: Readonly<Record<string, string>>): Promise<ContainerRuntime> {
   return openRuntime({ kind: "docker", env }, { log: recordingLog(), clock: systemClock });
-}
-
-function freePort(): number {
-  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const { port } = listener;
-  listener.stop();
-  return port;
 }

@@ -106,7 +106,7 @@ describe.each([
 
 async function pageOf(port: string): Promise<string | null> {
   try {
-    return await (await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(2000) })).text();
+    return await (await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(10_000) })).text();
   } catch {
     return null; // not yet
   }

@@ -39,8 +39,8 @@ export const containerFlags = [
     value: "PATH",
     commands: container,
     group: "Container",
-    defaultText: "the image's HEALTHCHECK, or that its ports are served",
-    help: "A container is healthy when GET answers 2xx or 3xx",
+    defaultText: "the image's HEALTHCHECK, if any",
+    help: "A container is healthy when GET answers 2xx or 3xx on the first port, and all its ports are served",
   },
   {
     name: "health-timeout",

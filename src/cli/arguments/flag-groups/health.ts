@@ -9,7 +9,7 @@ export const healthFlags = [
     group: "Health",
     help:
       "A new version is healthy when it answers GET with 2xx or 3xx on the lowest port (on the first unix socket " +
-      "where there are no others)",
+      "where there are no others); behind --proxy all its ports must be served, too",
   },
   {
     name: "health-cmd",
