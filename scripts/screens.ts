@@ -1,6 +1,6 @@
 /** What the operator's commands show on a terminal, in README.md between two markers: run it with ./scripts/screens. */
 import { dewyBinary } from "../test/support/dewy.ts";
-import { TestHost } from "../test/support/host.ts";
+import { dyingApp, startCommand, TestHost } from "../test/support/host.ts";
 import { until } from "../test/support/until.ts";
 
 const start = "<!-- screens:start -->";
@@ -17,11 +17,11 @@ export interface CapturedScreen {
 export async function captureScreens(): Promise<CapturedScreen[]> {
   await using host = new TestHost();
   host.publish("v1.0.0");
-  const agent = host.server();
+  const agent = host.server([], startCommand);
   await agent.logged("Deploy done");
   host.publish("v1.1.0");
   await until("the second deploy", () => host.history().length === 2);
-  host.publish("v1.2.0", { "app.ts": "process.exit(3)", VERSION: "v1.2.0\n" });
+  host.publish("v1.2.0", dyingApp("v1.2.0", 3));
   await until("the bad release is given up", () => host.state().quarantine.length === 1);
   await until("the agent waits", async () =>
     (await show(host.root, "status --json")).includes('"busy": null'),

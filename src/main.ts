@@ -11,8 +11,10 @@ const stdout = (text: string) => writePatiently(1, text, stdoutPatienceMs);
 const stderr = (text: string) => {
   try {
     writeSync(2, text);
+    return true;
   } catch {
     // Nobody reads it (EPIPE) or can take it now (EAGAIN): no reason to stop serving.
+    return false;
   }
 };
 /** As it was given: an app gets it so. */
@@ -27,8 +29,8 @@ const commands: CommandHandlers = {
   },
   listContainers: async (options) =>
     (await import("./cli/operator/container-list.ts")).showContainers(options, stdout, stderr),
-  operator: async (request) =>
-    (await import("./cli/operator/run.ts")).runOnTerminal(request, { env, stdout, stderr }),
+  operator: async (request, watched) =>
+    (await import("./cli/operator/run.ts")).runOnTerminal(request, { env, stdout, stderr, watched }),
   completion: async (shell) => (await import("./cli/completion/completion.ts")).showCompletion(shell, stdout),
   checkUrls: async (urls, own) => (await import("./drivers/check.ts")).urlChecker(own)(urls),
   print: stdout,

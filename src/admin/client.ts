@@ -95,7 +95,7 @@ function nobodyAnswered(
     ...(foreign.length === 0 ? [] : [`another program listens on port ${foreign.join(", ")}`]),
   ];
   const range = ports.length === 1 ? `port ${ports[0]}` : `ports ${ports[0]}-${ports.at(-1)}`;
-  return new DewyError("not-found", `no running dewy instances found (tried ${range})`, {
+  return new DewyError("no-agent", `no running dewy instances found (tried ${range})`, {
     hint: [...others, "start `dewy container`, or give the --admin-port that its agent was given"].join("; "),
   });
 }

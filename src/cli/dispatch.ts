@@ -14,6 +14,7 @@ import { type LoadOptions, loadAgain, loadAgentConfig } from "./configuration/ag
 import { isConfigCommand, runConfigCommand } from "./configuration/commands.ts";
 import { type AgentCommand, fileVariables, isAgentCommand } from "./configuration/layers.ts";
 import { reloadSettings } from "./configuration/reload.ts";
+import { readWatched, rootByFile, type Watched } from "./configuration/watched.ts";
 import { isOperatorCommand, type OperatorRequest, readOperatorRequest } from "./operator/request.ts";
 
 /** What an agent is started with, beside its configuration. */
@@ -32,7 +33,8 @@ export interface AgentStart {
 export interface CommandHandlers {
   agent(config: AgentConfig, start: AgentStart): Promise<number>;
   listContainers(options: { readonly ports: readonly number[]; readonly json: boolean }): Promise<number>;
-  operator(request: OperatorRequest): Promise<number>;
+  /** `watched`: what the configuration file of the directory makes an agent watch; null: there is none. */
+  operator(request: OperatorRequest, watched: () => Promise<Watched | null>): Promise<number>;
   completion(shell: string): Promise<number>;
   print(text: string): void;
   /** Which schemes and parameters the URLs may have is for the drivers to say. */
@@ -105,8 +107,12 @@ async function run(command: CommandName, settings: Settings, invocation: Invocat
     return { exitCode: await handlers.listContainers({ ports: adminPorts(port), json }) };
   }
   if (isOperatorCommand(command)) {
-    const read = readOperatorRequest(command, settings, tokens, new Date());
-    return "problems" in read ? read : { exitCode: await handlers.operator(read.request) };
+    const root = rootByFile(tokens, invocation.env);
+    const placed = root === null ? settings : { ...settings, root };
+    const read = readOperatorRequest(command, placed, tokens, new Date());
+    if ("problems" in read) return read;
+    const watched = () => readWatched(loadOptions(invocation));
+    return { exitCode: await handlers.operator(read.request, watched) };
   }
   return { exitCode: await handlers.completion(tokens.argument ?? "") };
 }

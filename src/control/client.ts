@@ -3,6 +3,7 @@ import type { OrderProgress } from "../agent/orders/operations.ts";
 import { DewyError, isErrorCode } from "../errors.ts";
 import type { Call } from "../util/async.ts";
 import { build } from "../version.ts";
+import { isDenied, mayNotAsk } from "./access.ts";
 import { type Answers, type Hello, maxAnswerBytes, protocolVersion, type Question } from "./protocol.ts";
 import { nobodyListens } from "./socket.ts";
 import { notAnAgent, parseLine, parseResult, skew } from "./wire.ts";
@@ -79,6 +80,8 @@ async function readAnswer<K extends keyof Answers>(
       case "result":
         return parseResult(kind, line.result);
       case "error":
+        // What was ordered is not done: no command may end as if it were.
+        if (line.code === "stopped") throw cut();
         throw new DewyError(isErrorCode(line.code) ? line.code : "internal", line.message, {
           hint: line.hint ?? undefined,
         });
@@ -130,13 +133,7 @@ class Silence implements Disposable {
 function failureOf(error: unknown, root: string): unknown {
   if (error instanceof DewyError) return error;
   if (nobodyListens(error)) return nobody(root, error);
-  const code = typeof error === "object" && error !== null && "code" in error ? error.code : null;
-  if (code === "EACCES" || code === "EPERM") {
-    return new DewyError("filesystem", `this user may not ask the agent of ${root}`, {
-      cause: error,
-      hint: "run the command as the user the agent runs as, or as root",
-    });
-  }
+  if (isDenied(error)) return mayNotAsk(root, error);
   return cut(error);
 }
 

@@ -9,6 +9,8 @@ import type { LogLevel } from "../log.ts";
 export const protocolVersion = 1;
 
 export const maxRequestBytes = 64 * 1024;
+/** Of a release. */
+export const maxTagLength = 256;
 export const maxAnswerBytes = 8 * 1024 * 1024;
 /** The agent says at least this often that it lives, however long an order takes. */
 export const aliveMs = 2_000;

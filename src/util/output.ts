@@ -1,29 +1,44 @@
 import { writeSync } from "node:fs";
-import { systemCode } from "../errors.ts";
+import { DewyError, messageOf, systemCode } from "../errors.ts";
+import { formatDuration } from "./time.ts";
 
 const pauseMs = 5;
 
 /**
  * Writes all of a text to a descriptor that may be a pipe whose reader is slow: such a one takes 64 KiB, and no more
- * until it has been read. Gives up when the reader is gone, or has taken nothing for `patienceMs`.
+ * until it has been read. Answers false when the reader is gone, who has what it wanted. Fails with `config-invalid`
+ * where the text can't be written, or nobody has taken any of it for `patienceMs`: whoever reads a part of it must
+ * not take it for the whole.
  */
-export function writePatiently(fd: number, text: string, patienceMs: number): void {
+export function writePatiently(fd: number, text: string, patienceMs: number): boolean {
   let rest: Uint8Array = Buffer.from(text);
   let deadlineMs = performance.now() + patienceMs;
   while (rest.length > 0) {
     const written = tryWrite(fd, rest);
-    if (written === null || performance.now() > deadlineMs) return;
-    if (written === 0) Bun.sleepSync(pauseMs);
-    else deadlineMs = performance.now() + patienceMs;
+    if (written === null) return false;
+    if (written > 0) deadlineMs = performance.now() + patienceMs;
+    else if (performance.now() > deadlineMs)
+      throw unwritten(`nobody has read it for ${formatDuration(patienceMs)}`);
+    else Bun.sleepSync(pauseMs);
     rest = rest.subarray(written);
   }
+  return true;
 }
 
-/** null: nobody will ever read it. */
+/** null: its reader is gone. */
 function tryWrite(fd: number, bytes: Uint8Array): number | null {
   try {
     return writeSync(fd, bytes);
   } catch (error) {
-    return systemCode(error) === "EAGAIN" ? 0 : null;
+    const code = systemCode(error);
+    if (code === "EAGAIN") return 0;
+    if (code === "EPIPE") return null;
+    throw unwritten(messageOf(error));
   }
+}
+
+function unwritten(why: string): DewyError {
+  return new DewyError("config-invalid", `the output can't be written: ${why}`, {
+    hint: "look at where it is sent to",
+  });
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { AdminServer, type AdminSource, openAdminApi } from "../../src/admin/server.ts";
 import { DewyError } from "../../src/errors.ts";
 import { silentLog } from "../../src/log.ts";
+import { freePort } from "../support/free-port.ts";
 import { recordingLog } from "../support/recording.ts";
 import { agentWith, anyPort, containerView, exchange, source, statusView } from "./fixture.ts";
 
@@ -286,7 +287,7 @@ describe("the port", () => {
 
   test("is free again at once, with a connection still open", async () => {
     const { port } = await (async () => {
-      await using admin = agentWith();
+      await using admin = AdminServer.open({ port: freePort(), tries: 1 }, source(), silentLog);
       await (await fetch(`${admin.origin}/api/status`)).text(); // fetch keeps the connection
       return { port: admin.port };
     })();

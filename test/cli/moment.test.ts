@@ -32,11 +32,23 @@ describe("a moment", () => {
     "-2h",
     "17",
     "1e9h",
+    "99999-12-01",
   ])("%p is none", (text) => {
     expect(() => parseMoment(text, now)).toThrow(
       expect.objectContaining({ message: `"${text}" is no time` }),
     );
   });
+
+  test("ten years are the most that is meant", () => {
+    expect(parseMoment("2036-11-21T12:30", now)).toEqual(new Date(2036, 10, 21, 12, 30));
+  });
+
+  test.each(["2036-11-21T12:31", "9999-12-01", "87700h", "999999999h", `${"9".repeat(40)}h`])(
+    "%s is too far away",
+    (text) => {
+      expect(() => parseMoment(text, now)).toThrow(`"${text}" is more than ten years from now`);
+    },
+  );
 
   test.each(["2026-11-21T12:00", "2020-01-01", "0s"])("%s is over", (text) => {
     expect(() => parseMoment(text, now)).toThrow(`"${text}" is over`);

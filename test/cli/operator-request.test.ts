@@ -35,8 +35,9 @@ describe("an operator's command", () => {
   });
 
   test("holds until the time that is meant", async () => {
-    const { ran } = await dewy(["hold", "--until", "2999-12-01T08:00Z"]);
-    expect(ran?.options).toMatchObject({ order: { until: new Date("2999-12-01T08:00:00Z") } });
+    const year = new Date().getFullYear() + 2;
+    const { ran } = await dewy(["hold", "--until", `${year}-12-01T08:00Z`]);
+    expect(ran?.options).toMatchObject({ order: { until: new Date(`${year}-12-01T08:00:00Z`) } });
   });
 
   test.each<[string[], string[]]>([
@@ -48,9 +49,29 @@ describe("an operator's command", () => {
       ["check", "--all", "--registry", "ghr://o/r"],
       ["Error: --all and --registry say different things; write one of them"],
     ],
+    [
+      ["check", "--all", "--config", "/srv/dewy.toml"],
+      ["Error: --all and --config say different things; write one of them"],
+    ],
     [["check", "--slot", "blue"], ["Error: --slot goes with --registry; the agent knows its own"]],
     [["history", "-n", "0"], ['Error: --last "0" is not a number from 1; write for example 7']],
     [["logs", "--level", "loud"], ['Error: --level "loud" is unknown; write debug, info, warn, error']],
+    [["deploy", ""], ["Error: TAG is empty; write the tag of a release, such as v1.4.2"]],
+    [["rollback", ""], ["Error: TAG is empty; write the tag of a release, such as v1.4.2"]],
+    [
+      ["deploy", "x".repeat(2000)],
+      ["Error: TAG is longer than 256 characters; write the tag of a release, such as v1.4.2"],
+    ],
+    ...["v1\u001b[31m", "v1\n", "v1 2", "v1\u202e"].map((tag): [string[], string[]] => [
+      ["deploy", tag],
+      ["Error: TAG has a character in it that no tag has; write the tag of a release, such as v1.4.2"],
+    ]),
+    [
+      ["hold", "--until", "99999h"],
+      [
+        'Error: --until "99999h" is more than ten years from now; name an earlier time; without --until it lasts until `dewy resume`',
+      ],
+    ],
     [
       ["hold", "--until", "soon", "--reason", "x".repeat(501)],
       [

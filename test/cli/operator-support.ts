@@ -24,6 +24,7 @@ export function screen(changes: Partial<Omit<Screen, "write">> = {}): Screen & {
     ...changes,
     write: (more) => {
       text += more;
+      return true;
     },
     text: () => text,
   };
@@ -46,8 +47,13 @@ export async function operate(request: Asked<OperatorRequest>): Promise<Outcome>
   const c = { signal: new AbortController().signal };
   let error: DewyError | null = null;
   let code: number;
+  const watched = async () => null;
   try {
-    code = await runOperator({ json: false, ...request }, { out, err, env: {}, clock: systemClock }, c);
+    code = await runOperator(
+      { json: false, ...request },
+      { ...{ out, err, env: {}, clock: systemClock }, watched },
+      c,
+    );
   } catch (thrown) {
     if (!(thrown instanceof DewyError)) throw thrown;
     error = thrown;

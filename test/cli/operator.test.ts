@@ -442,7 +442,7 @@ describe("check", () => {
       "Current    v1.2.3",
       "Deploy     no: v2.0.0 waits for a window",
     ]);
-    expect(lines[3]).toMatch(/^By itself {2}20\d\d-.* \(in (1h|59m 59s)\)$/);
+    expect(lines[3]).toMatch(/^Not before 20\d\d-.* \(in (1h|59m 59s)\)$/);
     const { out } = await operate({ kind: "check", root: dir.root, from: null, json: true });
     expect(JSON.parse(out)).toMatchObject({
       root: dir.root,
@@ -471,7 +471,12 @@ describe("check", () => {
     const { code, lines } = await operate({ kind: "check", root: dir.root, from: null });
     expect({ code, lines }).toEqual({
       code: 0,
-      lines: ["Newest     v2.0.0", "Current    nothing deployed", "Deploy     yes: v2.0.0 is to be deployed"],
+      lines: [
+        "Newest     v2.0.0",
+        "Current    nothing deployed",
+        "Deploy     yes: v2.0.0 is to be deployed",
+        "Asked      from here, as the last agent did",
+      ],
     });
     expect(filesUnder(dir.root)).toEqual(before);
     writeAgentRecord(dir.layout.agent, {

@@ -73,7 +73,7 @@ describe("progress on a terminal", () => {
 
 describe("a screen", () => {
   const of = (isTTY: boolean, env: Record<string, string>) => {
-    const { colour, live, columns } = screenOf({ isTTY, columns: 90 }, () => undefined, env);
+    const { colour, live, columns } = screenOf({ isTTY, columns: 90 }, () => true, env);
     return { colour, live, columns: columns() };
   };
   test.each<[string, boolean, Record<string, string>, object]>([

@@ -39,6 +39,24 @@ describe("commands", () => {
 describe("wrong calls exit 1 before anything runs", () => {
   test.each<[string[], string[]]>([
     [["assets"], ["Error: --registry is not set"]],
+    [
+      [
+        "server",
+        "--registry",
+        "ghr://o/r",
+        "--min-age",
+        "9999h",
+        "--jitter",
+        "9999h",
+        "--soak",
+        "9999h",
+        "./app",
+      ],
+      ["min-age", "jitter", "soak"].map(
+        (flag) => `Error: --${flag} "9999h" is too long; write at most 576h, which is 24 days`,
+      ),
+    ],
+    [["stat\u001b[31mus"], ['Error: unknown command "stat\\u001b[31mus"; `dewy help` names the commands']],
     [["assets", "--registry"], ["Error: --registry needs a value; write --registry URL"]],
     [
       ["server", "--registry", "ghr://o/r"],
@@ -61,6 +79,13 @@ describe("wrong calls exit 1 before anything runs", () => {
     ],
   ])("%j", async (argv, errors) => {
     expect(await dewy(argv)).toEqual({ code: 1, stdout: "", errors, ran: null });
+  });
+
+  test("what was written is not repeated by the page", async () => {
+    const { errors } = await dewy([...assets, "--interval", "x".repeat(2000)]);
+    expect(errors).toEqual([
+      `Error: --interval "${"x".repeat(80)}…" is not a duration; write 10, 10s, 5m or 1h30m`,
+    ]);
   });
 
   test("all errors at once: arguments, values, environment", async () => {

@@ -74,14 +74,14 @@ describe("an agent", () => {
   test("that takes long but says that it lives is waited for", async () => {
     const body = async function* () {
       yield `${JSON.stringify(hello)}\n`;
-      for (let i = 0; i < 8; i++) {
+      for (let i = 0; i < 20; i++) {
         await Bun.sleep(100);
         yield '{"kind":"alive"}\n';
       }
       yield `${JSON.stringify({ kind: "result", result: view })}\n`;
     };
     await using slow = impostor(() => new Response(body()));
-    expect(await ask(slow.root, { kind: "view" }, { patienceMs: 500 }, forEver)).toEqual(view);
+    expect(await ask(slow.root, { kind: "view" }, { patienceMs: 1500 }, forEver)).toEqual(view);
   });
 
   test("of another version is named with its version", async () => {

@@ -207,7 +207,9 @@ describe("another user of the host", () => {
   test("is refused, and told who may", async () => {
     await using host = await controlHost();
     chmodSync(host.root, 0o755);
-    expect(await asNobody(host.root)).toBe(`filesystem this user may not ask the agent of ${host.root}`);
+    expect(await asNobody(host.root)).toBe(
+      `filesystem the agent of ${host.root} is root's; this user (nobody) may not ask it`,
+    );
     // Only the socket's mode stands in the way.
     chmodSync(host.socket, 0o666);
     expect(await asNobody(host.root)).toBe("answered");
@@ -322,7 +324,10 @@ describe("a client that goes away", () => {
     const asked = ask(host.root, deploy, {}, forEver).catch((error) => error);
     await until("the order has come", () => operations.orders.length === 1);
     await host[Symbol.asyncDispose]();
-    expect(await asked).toMatchObject({ code: "stopped", message: "the agent ends" });
+    expect(await asked).toMatchObject({
+      code: "network-unreachable",
+      message: "the agent ended before it had answered",
+    });
   });
 });
 

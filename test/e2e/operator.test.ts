@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { dewyBinary, type RunningDewy, runDewy } from "../support/dewy.ts";
-import { TestHost } from "../support/host.ts";
+import { dyingApp, startCommand, TestHost } from "../support/host.ts";
 import { until } from "../support/until.ts";
 
 /** One agent through its life, asked by the commands as a person and as a script would. */
@@ -15,12 +15,12 @@ describe("an operator", () => {
   beforeAll(async () => {
     host = new TestHost();
     host.publish("v1.0.0");
-    agent = host.server();
+    agent = host.server([], startCommand);
     await agent.logged("Deploy done");
     host.publish("v1.1.0");
     await host.serves("v1.1.0");
     await until("the second deploy is recorded", () => host.history().length === 2);
-  }, 30_000);
+  }, 120_000);
 
   afterAll(() => host[Symbol.asyncDispose]());
 
@@ -76,10 +76,18 @@ describe("an operator", () => {
     expect((await dewy("resume")).code).toBe(0);
     await host.serves("v1.1.0");
     await until("the deploy is recorded", () => host.state().current?.tag === "v1.1.0");
-  }, 30_000);
+  }, 120_000);
 
   test("holds for a reason and a time", async () => {
-    expect((await dewy("hold", "--until", "2h", "--reason", "incident 42")).code).toBe(0);
+    const held = await dewy("hold", "--until", "2h", "--reason", "incident 42");
+    expect(held.code).toBe(0);
+    // What is under way just then is said behind it.
+    expect(held.stdout).toMatch(
+      /^Held at v1\.1\.0 until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(in (2h|1h 59m)\)[.\n]/,
+    );
+    expect((await json("hold", "--until", "2h", "--reason", "incident 42")).message).toMatch(
+      / until \d{4}-\d\d-\d\dT[\d:.]+Z/,
+    );
     const { stdout } = await dewy("status");
     expect(stdout).toMatch(/^Held {7}by an operator until .*\(in (2h|1h 59m)\): incident 42; since /m);
     expect((await json("status")).hold).toMatchObject({ reason: "incident 42", left: null });
@@ -100,7 +108,7 @@ describe("an operator", () => {
     expect((await dewy("resume")).code).toBe(0);
     await host.serves("v1.1.0");
     await until("the deploy is recorded", () => host.state().current?.tag === "v1.1.0");
-  }, 30_000);
+  }, 120_000);
 
   test("restarts the app", async () => {
     const before = await host.ask();
@@ -128,7 +136,7 @@ describe("an operator", () => {
   });
 
   test("lifts a quarantine", async () => {
-    host.publish("v1.2.0", { "app.ts": "process.exit(3)", VERSION: "v1.2.0\n" });
+    host.publish("v1.2.0", dyingApp("v1.2.0", 3));
     await until("the release is given up", () => host.state().quarantine.length === 1);
     const { code, stdout } = await dewy("status");
     expect(code).toBe(0);
@@ -136,24 +144,74 @@ describe("an operator", () => {
     host.unpublish("v1.2.0");
     expect((await dewy("retry")).code).toBe(0);
     await until("the quarantine is empty", () => host.state().quarantine.length === 0);
-  }, 30_000);
+  }, 120_000);
 
   test("orders one thing after the other", async () => {
-    const results = await Promise.all([dewy("rollback"), dewy("restart"), dewy("deploy", "v1.1.0")]);
+    // All have come before one is carried out.
+    process.kill(agent.pid, "SIGSTOP");
+    const orders = [dewy("rollback"), dewy("restart"), dewy("deploy", "v1.1.0")];
+    const waiting = () => readFileSync("/proc/net/unix", "utf8").split(host.root).length - 2;
+    await until("all have come", () => waiting() === orders.length).finally(() =>
+      process.kill(agent.pid, "SIGCONT"),
+    );
+    const results = await Promise.all(orders);
     for (const { code, stderr } of results) expect({ code, stderr }).toMatchObject({ code: 0 });
     expect(results.filter(({ stderr }) => stderr.includes("Waiting for ")).length).toBeGreaterThan(0);
     expect((await dewy("resume")).code).toBe(0);
-  }, 60_000);
+  }, 120_000);
 
   test("who is another user of the host is refused", async () => {
     const through = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     Bun.spawnSync(["chmod", "755", host.scratch]);
-    for (const command of ["rollback", "logs", "restart"]) {
-      const child = Bun.spawnSync([...through, dewyBinary, command, "--root", host.root], { cwd: "/" });
-      expect(child.exitCode).toBe(3);
-      expect(child.stderr.toString()).toContain("this user may not ask the agent");
+    const asNobody = (...args: string[]) => {
+      const child = Bun.spawnSync([...through, dewyBinary, ...args, "--root", host.root], { cwd: "/" });
+      return { code: child.exitCode, out: child.stdout.toString(), said: child.stderr.toString() };
+    };
+    const refusal = [
+      `Error: the agent of ${host.root} is root's; this user (nobody) may not ask it`,
+      "Hint: run it with sudo",
+      "",
+    ].join("\n");
+    for (const command of ["status", "check", "rollback", "retry", "hold", "logs", "restart"]) {
+      expect(asNobody(command)).toEqual({ code: 3, out: "", said: refusal });
     }
+    expect(asNobody("history")).toMatchObject({ code: 0, out: expect.stringContaining("deployed") });
+    Bun.spawnSync(["chmod", "700", host.root]);
+    for (const command of ["status", "history", "logs"]) {
+      expect(asNobody(command)).toMatchObject({
+        code: 3,
+        said: expect.stringContaining(`Error: this user (nobody) may not look into ${host.root}\n`),
+      });
+    }
+    Bun.spawnSync(["chmod", "755", host.root]);
     expect(agent.running).toBe(true);
+  }, 30_000);
+
+  test("is told when an answer can't be written, and not when its reader has seen enough", async () => {
+    const sh = (line: string) => {
+      const child = Bun.spawnSync(["bash", "-c", line, dewyBinary, host.root]);
+      return { code: child.exitCode, out: child.stdout.toString(), said: child.stderr.toString() };
+    };
+    for (const command of [
+      "status",
+      "history",
+      "logs",
+      "status --json",
+      "config show assets --json --registry ghr://o/r",
+    ]) {
+      const { code, said } = sh(`"$0" ${command} --root "$1" > /dev/full`);
+      expect({ command, code }).toEqual({ command, code: 1 });
+      expect(said).toStartWith("Error: the output can't be written: ENOSPC");
+    }
+    expect(sh(`"$0" --help > /dev/full`).code).toBe(1);
+    expect(sh(`"$0" --version > /dev/full`).code).toBe(1);
+    const closed = sh(`set -o pipefail; "$0" logs -n 1000 --root "$1" | true`);
+    expect(closed).toEqual({ code: 0, out: "", said: "" });
+    // The agent checks every second, and says so.
+    expect(sh(`set -o pipefail; "$0" logs --follow --root "$1" | head -n 1`)).toMatchObject({
+      code: 0,
+      said: "",
+    });
   });
 
   test("sees that an agent hangs", async () => {
@@ -166,7 +224,7 @@ describe("an operator", () => {
     } finally {
       process.kill(agent.pid, "SIGCONT");
     }
-  }, 20_000);
+  }, 120_000);
 
   test("sees what was there when the agent is gone, and can still ask and order what needs none", async () => {
     await agent.stop("SIGTERM");
@@ -184,6 +242,24 @@ describe("an operator", () => {
     expect((await dewy("retry")).stdout).toBe("The quarantine is lifted when an agent is started.\n");
   });
 });
+
+test("a host with nothing to go back to refuses, and says what would do", async () => {
+  await using host = new TestHost();
+  const agent = host.assets();
+  await agent.logged("Dewy started");
+  await until("it answers", async () => (await runDewy(["status", "--root", host.root])).code === 0);
+  expect(await runDewy(["restart", "--root", host.root])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("Error: nothing is deployed here yet\n"),
+  });
+  host.publish("v1.0.0");
+  await agent.logged("Deploy done");
+  const { code, stdout, stderr } = await runDewy(["rollback", "--root", host.root]);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  expect(stderr).toEndWith(
+    "Error: no earlier release is kept on this host\nHint: name one of the registry: `dewy rollback TAG`\n",
+  );
+}, 30_000);
 
 test("who interrupts a deploy leaves it to the agent", async () => {
   await using host = new TestHost();
@@ -238,6 +314,81 @@ test("an agent whose socket can't be made serves all the same", async () => {
   expect(stdout).toContain("DOES NOT ANSWER");
 });
 
+test("who follows the records is told when the agent ends", async () => {
+  await using host = new TestHost();
+  host.publish("v1.0.0");
+  const agent = host.assets();
+  await agent.logged("Deploy done");
+  const follow = Bun.spawn([dewyBinary, "logs", "--follow", "--root", host.root], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const said = new Response(follow.stderr).text();
+  let shown = "";
+  const reading = (async () => {
+    for await (const chunk of follow.stdout) shown += Buffer.from(chunk).toString();
+  })();
+  await until("the first records are shown", () => shown.includes('msg="Dewy started"'));
+  host.publish("v1.1.0");
+  await until("those of a deploy are shown", () => shown.includes("tag=v1.1.0"));
+  await agent.stop("SIGKILL");
+  expect(await follow.exited).toBe(0);
+  expect(await said).toBe(`The agent (pid ${agent.pid}) has ended.\n`);
+  await reading;
+}, 60_000);
+
+test("a check without an agent is by the file that the next agent would read", async () => {
+  await using host = new TestHost();
+  host.publish("v1.0.0");
+  const toml = (lines: readonly string[]) => writeFileSync(join(host.root, "dewy.toml"), lines.join("\n"));
+  const check = async (...args: string[]) => runDewy(["check", ...args, "--json"], { cwd: host.scratch });
+  expect(JSON.parse((await check("--root", host.root)).stdout).error.message).toContain("nobody knows");
+  toml([`registry = "file://\${REGISTRY}"`, 'min-age = "2h"', 'interval = "30s"']);
+  const env = { REGISTRY: host.registry };
+  const asked = await runDewy(["check", "--root", host.root, "--json"], { env });
+  expect(JSON.parse(asked.stdout)).toMatchObject({
+    newest: "v1.0.0",
+    wouldDeploy: false,
+    reason: expect.stringContaining("--min-age"),
+    source: join(host.root, "dewy.toml"),
+  });
+  const seen: (string | null)[] = [];
+  await using github = serveOnLoopback((request) => {
+    seen.push(request.headers.get("Authorization"));
+    return new Response("[]", { headers: { "Content-Type": "application/json" } });
+  });
+  const api = `http://127.0.0.1:${github.port}`;
+  toml([
+    'registry = "ghr://owner/repo"',
+    "[env]",
+    'GH_TOKEN = "plantedFileToken"',
+    `GITHUB_API_URL = "${api}"`,
+  ]);
+  await check("--root", host.root);
+  expect(seen[0]).toContain("plantedFileToken");
+  const other = join(host.scratch, "other.toml");
+  writeFileSync(other, `root = "${host.root}"\nregistry = "file://${host.registry}"\n`);
+  const { stdout, code } = await runDewy(["check", "--config", other]);
+  expect(code).toBe(0);
+  expect(stdout).toEndWith(
+    `Current    nothing deployed\nDeploy     yes: v1.0.0 is to be deployed\nAsked      from here, as ${other} says\n`,
+  );
+  // The agent is where the file says.
+  expect(JSON.parse((await check("--config", other)).stdout)).toMatchObject({
+    root: host.root,
+    source: other,
+  });
+  toml(['registry = "nonsense"', 'min-age = "99999999h"']);
+  const bad = await runDewy(["check", "--root", host.root]);
+  expect(bad.code).toBe(1);
+  expect(bad.stderr).toContain(`${join(host.root, "dewy.toml")}: registry`);
+  expect(bad.stderr).toContain("min-age");
+}, 30_000);
+
+function serveOnLoopback(fetch: (request: Request) => Response) {
+  const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch });
+  return { port: server.port, [Symbol.asyncDispose]: () => server.stop(true) };
+}
+
 /** In a process namespace of its own: an order to all must not reach agents of whoever works on this machine. */
 test("--all means every agent of the host", async () => {
   await using one = new TestHost();
@@ -281,4 +432,4 @@ test("--all means every agent of the host", async () => {
   expect(read("none")).toContain("Error: no agent of this host can be seen");
   expect(read("none-code")).toBe("1\n");
   rmSync(script);
-}, 30_000);
+}, 120_000);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, constants, openSync } from "node:fs";
 import { join } from "node:path";
 import { pipe } from "../../src/util/libc.ts";
 import { writePatiently } from "../../src/util/output.ts";
@@ -22,13 +22,28 @@ describe("a text", () => {
   test("is given up when nobody reads it", () => {
     const { readFd, writeFd } = pipe();
     closeSync(readFd);
-    writePatiently(writeFd, "x".repeat(1_000_000), 10_000);
+    expect(writePatiently(writeFd, "x".repeat(1_000_000), 10_000)).toBe(false);
     closeSync(writeFd);
   });
 
-  test("is not tried for ever on what can't take it", () => {
+  test("that can't be written is an error", () => {
     const fd = openSync("/dev/full", "w");
-    writePatiently(fd, "x", 10_000);
+    expect(() => writePatiently(fd, "x", 10_000)).toThrow(
+      expect.objectContaining({
+        code: "config-invalid",
+        message: expect.stringMatching(/^the output can't be written: ENOSPC/),
+      }),
+    );
     closeSync(fd);
+  });
+
+  test("that nobody takes is an error in the end", () => {
+    const { readFd, writeFd } = pipe();
+    const fd = openSync(`/proc/self/fd/${writeFd}`, constants.O_WRONLY | constants.O_NONBLOCK);
+    // More than a pipe holds.
+    expect(() => writePatiently(fd, "x".repeat(2_000_000), 50)).toThrow(
+      "the output can't be written: nobody has read it for 50ms",
+    );
+    for (const each of [readFd, writeFd, fd]) closeSync(each);
   });
 });

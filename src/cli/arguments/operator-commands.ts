@@ -29,11 +29,12 @@ export const operatorCommands = [
     name: "check",
     group: "operator",
     summary: "Say what a check would do now and why, without doing it",
-    usage: "[--root DIR | --all | --registry URL] [--json]",
+    usage: "[--root DIR | --all | --config FILE | --registry URL] [--json]",
     behindDashes: null,
     about:
-      "Asks the registry by way of the running agent. Where none runs it is asked from here, as the last agent did or " +
-      "as --registry says, with the credentials of this environment. Changes nothing.",
+      "Asks the registry by way of the running agent. Where none runs it is asked from here, as dewy.toml or --config " +
+      "says or else as the last agent did, with the credentials of this environment and the file. With --registry it " +
+      "is always asked from here. Changes nothing.",
     examples: ["dewy check --root /srv/myapp", "dewy check --registry ghr://owner/repo"],
   },
   {
@@ -66,7 +67,7 @@ export const operatorCommands = [
     summary: "Deploy nothing new until told otherwise",
     usage: "[--until TIME] [--reason TEXT] [--root DIR | --all] [--json]",
     behindDashes: null,
-    about: "The app goes on running. It survives a restart of the agent; `dewy resume` ends it.",
+    about: "The app goes on running. The hold survives a restart of the agent; `dewy resume` ends it.",
     examples: ["dewy hold --until 17:00 --reason 'incident 42'", "dewy hold --until 2h --all"],
   },
   {
@@ -114,7 +115,8 @@ export const operatorCommands = [
     usage: "[-n N] [--level LEVEL] [--follow] [--root DIR] [--json]",
     behindDashes: null,
     about:
-      "The agent keeps its last 1000 records, or 256 KiB of them, in memory. The app's own output is not among them.",
+      "The agent keeps its last 1000 records, or 256 KiB of them, in memory. The app's own output is not among them. " +
+      "--follow ends with the agent, with exit code 0: start it anew for the next one.",
     examples: ["dewy logs -n 20", "dewy logs --level warn", "dewy logs --follow"],
   },
   {

@@ -21,19 +21,33 @@ import type { Layout } from "../run/layout.ts";
 import type { OperatorIo } from "./operator.ts";
 import type { RegistryChoice } from "./request.ts";
 
+/** For a source. */
+export const lastAgent = "the last agent";
+
+/** What is to be asked from here, and where that is said. */
+interface Chosen extends RegistryChoice {
+  readonly rules: Rules;
+  readonly setup: string;
+  /** Of containers only an engine could tell. */
+  readonly isContainer: boolean;
+  readonly env: OperatorIo["env"];
+  readonly source: string;
+}
+
 /**
- * What an agent of this directory would do, without one: asks the registry as the last agent did, or as it is told,
- * and changes nothing on disk. A cache that hosts share the registry's answers in is not asked.
+ * What an agent of this directory would do, without one: asks the registry as its configuration file says, as the
+ * last agent did, or as it is told, and changes nothing on disk. A cache that hosts share the registry's answers in
+ * is not asked.
  */
 export async function previewAlone(
   layout: Layout,
   from: RegistryChoice | null,
-  { env, clock }: Pick<OperatorIo, "env" | "clock">,
+  io: Pick<OperatorIo, "env" | "clock" | "watched">,
   c: Call,
-): Promise<Preview> {
-  const record = readAgentRecord(layout.agent);
-  const chosen = from ?? record;
-  if (chosen === null) throw unwatched(layout.root);
+): Promise<Preview & { readonly source: string }> {
+  const { clock } = io;
+  const chosen = await choose(layout, from, io);
+  const { env, source, setup, rules } = chosen;
   const http = new HttpClient({ clock, log: silentLog, userAgent: `dewy/${build.version}`, env });
   const deps = { platform: thisPlatform(), http, governor: http.governor, clock, log: silentLog, env };
   const read = schemeOf(chosen.registry) in imageRegistries ? readImageRegistry : readArchiveRegistry;
@@ -43,15 +57,44 @@ export async function previewAlone(
   const state = recordedState(layout);
   const check = new Check({
     registry,
-    delivery: { setup: record?.setup ?? "", isIntact: (placed) => isInPlace(placed, layout, record) },
+    delivery: { setup, isIntact: (placed) => chosen.isContainer || isInPlace(placed, layout) },
     state: { state, learn: () => undefined },
-    live: { settings: { rules: rulesOf(record) } },
+    live: { settings: { rules } },
     order,
     settings: { host: hostname(), root: layout.root },
     clock,
     log: silentLog,
   });
-  return previewOf(await check.ask("look", c), state, clock.now());
+  return { ...previewOf(await check.ask("look", c), state, clock.now()), source };
+}
+
+/** The command line before the file, as for an agent; the last agent's command line where neither says. */
+async function choose(
+  layout: Layout,
+  from: RegistryChoice | null,
+  { env, watched }: Pick<OperatorIo, "env" | "watched">,
+): Promise<Chosen> {
+  const record = readAgentRecord(layout.agent);
+  const file = await watched();
+  const rules = file?.rules ?? (record === null ? always : rulesOf(record.schedule));
+  const command = file?.command ?? record?.command ?? null;
+  const common = { rules, setup: record?.setup ?? "", isContainer: command === "container" };
+  if (file !== null && file.registry !== null) {
+    const { registry, calver, slot } = file;
+    return {
+      ...common,
+      registry,
+      calver,
+      slot,
+      env: file.env,
+      source: from === null ? file.path : "--registry",
+    };
+  }
+  const own = { ...common, env: file?.env ?? env };
+  if (from !== null) return { ...own, ...from, source: "--registry" };
+  if (record === null) throw unwatched(layout.root);
+  const { registry, calver, slot } = record;
+  return { ...own, registry, calver, slot, source: lastAgent };
 }
 
 function recordedState({ state: path }: Layout): State {
@@ -63,9 +106,7 @@ function recordedState({ state: path }: Layout): State {
   }
 }
 
-/** Of containers only an engine could tell. */
-function isInPlace({ release }: PlacedRelease, { root }: Layout, record: AgentRecord | null): boolean {
-  if (record?.command === "container") return true;
+function isInPlace({ release }: PlacedRelease, { root }: Layout): boolean {
   try {
     return basename(realpathSync(join(root, "current"))) === release;
   } catch {
@@ -73,14 +114,12 @@ function isInPlace({ release }: PlacedRelease, { root }: Layout, record: AgentRe
   }
 }
 
-function rulesOf(record: AgentRecord | null): Rules {
-  if (record === null) return always;
-  const { windows, minAgeMs, jitterMs } = record.schedule;
+function rulesOf({ windows, minAgeMs, jitterMs }: AgentRecord["schedule"]): Rules {
   return { windows: windows.map((text) => parseWindow(text)), minAgeMs, jitterMs };
 }
 
 function unwatched(root: string): DewyError {
   return new DewyError("config-invalid", `nobody knows what an agent in ${root} would watch`, {
-    hint: "name the registry with --registry, or the agent's working directory with --root",
+    hint: "name the agent's working directory with --root, or the registry in dewy.toml or with --registry",
   });
 }

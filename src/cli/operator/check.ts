@@ -3,7 +3,7 @@ import { ask } from "../../control/client.ts";
 import { DewyError } from "../../errors.ts";
 import type { Call } from "../../util/async.ts";
 import type { Layout } from "../run/layout.ts";
-import { previewAlone } from "./check-alone.ts";
+import { lastAgent, previewAlone } from "./check-alone.ts";
 import { type Fact, renderFacts } from "./facts.ts";
 import type { OperatorIo, Reply } from "./operator.ts";
 import { renderMoment } from "./render-time.ts";
@@ -18,20 +18,26 @@ export async function showCheck(
 ): Promise<Reply> {
   const preview = from === null ? await askAgent(layout, io, c) : await previewAlone(layout, from, io, c);
   const { notBefore } = preview;
+  const now = io.clock.now();
   const value = { root: layout.root, ...preview, notBefore: notBefore?.toISOString() ?? null };
-  return { value, text: renderFacts(factsOf(preview, io.clock.now()), io.out), exitCode: 0 };
+  return { value, text: renderFacts(factsOf(preview, now), io.out), exitCode: 0 };
 }
 
-async function askAgent(layout: Layout, io: OperatorIo, c: Call): Promise<Preview> {
+/** `source`: whose word it is that the registry was asked by. */
+type Checked = Preview & { readonly source: string };
+
+const agent = "the running agent";
+
+async function askAgent(layout: Layout, io: OperatorIo, c: Call): Promise<Checked> {
   try {
-    return await ask(layout.root, { kind: "check" }, {}, c);
+    return { ...(await ask(layout.root, { kind: "check" }, {}, c)), source: agent };
   } catch (error) {
     if (!(error instanceof DewyError) || error.code !== "no-agent") throw error;
     return previewAlone(layout, null, io, c);
   }
 }
 
-function factsOf({ newest, current, wouldDeploy, reason, notBefore }: Preview, now: Date): Fact[] {
+function factsOf({ newest, current, wouldDeploy, reason, notBefore, source }: Checked, now: Date): Fact[] {
   const facts: Fact[] = [
     { name: "Newest", value: newest ?? "no release for this host" },
     { name: "Current", value: current ?? "nothing deployed" },
@@ -40,6 +46,10 @@ function factsOf({ newest, current, wouldDeploy, reason, notBefore }: Preview, n
       : { name: "Deploy", value: `no: ${reason}`, paint: newest === current ? null : "yellow" },
   ];
   if (notBefore !== null)
-    facts.push({ name: "By itself", value: renderMoment(notBefore.toISOString(), now) });
+    facts.push({ name: "Not before", value: renderMoment(notBefore.toISOString(), now) });
+  if (source !== agent) {
+    const how = source === lastAgent ? "did" : "says";
+    facts.push({ name: "Asked", value: `from here, as ${source} ${how}`, paint: "dim" });
+  }
   return facts;
 }

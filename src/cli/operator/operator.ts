@@ -1,17 +1,20 @@
-import { existsSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import type { Order } from "../../agent/orders/operations.ts";
+import { isDenied, mayNotAsk, requireAccess } from "../../control/access.ts";
 import { ask } from "../../control/client.ts";
 import { findAgents } from "../../control/find.ts";
 import { DewyError, toDewyError } from "../../errors.ts";
 import type { Call } from "../../util/async.ts";
 import { writeFileAtomic } from "../../util/fs.ts";
 import type { Clock } from "../../util/time.ts";
+import type { Watched } from "../configuration/watched.ts";
 import { type Layout, layoutOf } from "../run/layout.ts";
 import { showCheck } from "./check.ts";
 import { readHistory, renderHistory } from "./history.ts";
 import { showLogs } from "./logs.ts";
 import { ProgressView } from "./progress.ts";
 import { printable, renderJson } from "./render.ts";
+import { withLocalTimes } from "./render-time.ts";
 import type { OperatorRequest } from "./request.ts";
 import { painted, type Screen } from "./screen.ts";
 import { exitCodeOf, readStatus } from "./status.ts";
@@ -24,6 +27,8 @@ export interface OperatorIo {
   readonly err: Screen;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
+  /** What an agent started with the directory's configuration file would watch; null: there is no such file. */
+  readonly watched: () => Promise<Watched | null>;
 }
 
 /** What a command came to in one directory. */
@@ -75,7 +80,7 @@ async function runAll(
       c.signal.throwIfAborted();
       const failure = toDewyError(error, root);
       const hint = failure.hint === undefined ? "" : `Hint: ${printable(failure.hint)}\n`;
-      const text = `Error: ${printable(failure.message)}\n${hint}`;
+      const text = `Error: ${printable(withLocalTimes(failure.message, io.clock.now()))}\n${hint}`;
       return { exitCode: failure.exitCode, value: errorValue(root, failure), text };
     });
     if (!request.json) io.out.write(each.text);
@@ -87,6 +92,8 @@ async function runAll(
 
 async function reply(request: OperatorRequest, root: string, io: OperatorIo, c: Call): Promise<Reply> {
   const layout = layoutOf(root);
+  // The deploys that were are no secret of the agent's user.
+  if (request.kind !== "history") requireAccess(root);
   switch (request.kind) {
     case "status": {
       const status = await readStatus(withAgent(layout), c);
@@ -119,7 +126,8 @@ async function carryOut(
     const onProgress = progress?.show.bind(progress);
     const listener = onProgress === undefined ? {} : { onProgress };
     const { message } = await ask(root, { kind: "order", order }, listener, c);
-    return { value: { root, message }, text: `${printable(message)}\n`, exitCode: 0 };
+    const text = `${printable(withLocalTimes(message, io.clock.now()))}\n`;
+    return { value: { root, message }, text, exitCode: 0 };
   } catch (error) {
     c.signal.throwIfAborted();
     const isAlone = error instanceof DewyError && error.code === "no-agent";
@@ -142,7 +150,12 @@ function leaveRetryRequest({ root, retryRequest }: Layout): Reply {
 }
 
 function withAgent(layout: Layout): Layout {
-  if (existsSync(layout.lock)) return layout;
+  try {
+    lstatSync(layout.lock);
+    return layout;
+  } catch (error) {
+    if (isDenied(error)) throw mayNotAsk(layout.root, error);
+  }
   throw new DewyError("config-invalid", `no agent has run in ${layout.root}`, {
     hint: "name the agent's working directory with --root",
   });

@@ -29,3 +29,10 @@ export function renderMoment(text: string, now: Date): string {
   const away = ms <= 0 ? `${renderSpan(-ms)} ago` : `in ${renderSpan(ms)}`;
   return `${renderTime(date)} (${away})`;
 }
+
+const instant = /\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?Z\b/g;
+
+/** What an agent says in ISO 8601, for whoever reads it on a screen. */
+export function withLocalTimes(text: string, now: Date): string {
+  return text.replace(instant, (found) => renderMoment(found, now));
+}

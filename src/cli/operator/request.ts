@@ -3,6 +3,7 @@ import type { Order } from "../../agent/orders/operations.ts";
 import type { Settings } from "../../config/load.ts";
 import { type Problem, problemOf } from "../../config/problem.ts";
 import { parseCalver, parseSlot, wholeFrom } from "../../config/values.ts";
+import { maxTagLength } from "../../control/protocol.ts";
 import { messageOf } from "../../errors.ts";
 import { type LogLevel, logLevels } from "../../log.ts";
 import type { CommandName } from "../arguments/commands.ts";
@@ -57,6 +58,8 @@ export function readOperatorRequest(
   const all = settings["all"] === true;
   if (all && values.has("root"))
     problems.push({ message: "--all and --root say different things", hint: "write one of them" });
+  if (all && values.has("config"))
+    problems.push({ message: "--all and --config say different things", hint: "write one of them" });
   const place = { root: all ? null : resolve(String(settings["root"])), json: settings["json"] === true };
   const request = ((): OperatorRequest => {
     switch (command) {
@@ -72,7 +75,7 @@ export function readOperatorRequest(
         return { ...place, kind: "logs", count, level, follow: settings["follow"] === true };
       }
       default:
-        return { ...place, kind: "order", order: orderOf(command, argument, read, now) };
+        return { ...place, kind: "order", order: orderOf(command, tagOf(argument, problems), read, now) };
     }
   })();
   return problems.length > 0 ? { problems } : { request };
@@ -82,15 +85,15 @@ type Read = <T>(flag: string, parse: (text: string) => T) => T | null;
 
 function orderOf(
   command: Exclude<OperatorCommand, "status" | "history" | "check" | "logs">,
-  argument: string | null,
+  tag: string | null,
   read: Read,
   now: Date,
 ): Order {
   switch (command) {
     case "deploy":
-      return { kind: "deploy", tag: argument ?? "" };
+      return { kind: "deploy", tag: tag ?? "" };
     case "rollback":
-      return { kind: "rollback", tag: argument };
+      return { kind: "rollback", tag };
     case "hold": {
       const until = read("until", (text) => parseMoment(text, now));
       return { kind: "hold", until, reason: read("reason", parseReason) };
@@ -125,6 +128,19 @@ function parseLevel(text: string): LogLevel {
   const level = logLevels.find((known) => known === text.toLowerCase());
   if (level !== undefined) return level;
   throw new Error(`"${text}" is unknown; write ${logLevels.join(", ")}`);
+}
+
+/** A slip of the shell, such as a variable that is empty, is told at once and not by the registry. */
+function tagOf(argument: string | null, problems: Problem[]): string | null {
+  if (argument === null) return null;
+  const hint = "write the tag of a release, such as v1.4.2";
+  if (argument === "") problems.push({ message: "TAG is empty", hint });
+  else if (argument.length > maxTagLength) {
+    problems.push({ message: `TAG is longer than ${maxTagLength} characters`, hint });
+  } else if (/[\p{C}\p{Z}]/u.test(argument)) {
+    problems.push({ message: "TAG has a character in it that no tag has", hint });
+  }
+  return argument;
 }
 
 function parseReason(text: string): string {

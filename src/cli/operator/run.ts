@@ -1,12 +1,11 @@
 import { systemClock } from "../../util/time.ts";
-import { runOperator } from "./operator.ts";
+import { type OperatorIo, runOperator } from "./operator.ts";
 import type { OperatorRequest } from "./request.ts";
-import { screenOf } from "./screen.ts";
+import { type Screen, screenOf } from "./screen.ts";
 
-interface Terminal {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly stdout: (text: string) => void;
-  readonly stderr: (text: string) => void;
+interface Terminal extends Pick<OperatorIo, "env" | "watched"> {
+  readonly stdout: Screen["write"];
+  readonly stderr: Screen["write"];
 }
 
 /** As a shell counts a command that was interrupted. */
@@ -15,7 +14,7 @@ const interruptedCode = 130;
 /** Interrupted, it stops waiting: what the agent has begun goes on. */
 export async function runOnTerminal(
   request: OperatorRequest,
-  { env, stdout, stderr }: Terminal,
+  { env, stdout, stderr, watched }: Terminal,
 ): Promise<number> {
   const interrupt = new AbortController();
   const onSignal = () => interrupt.abort();
@@ -24,7 +23,7 @@ export async function runOnTerminal(
   const out = screenOf(process.stdout, stdout, env);
   const err = screenOf(process.stderr, stderr, env);
   try {
-    return await runOperator(request, { out, err, env, clock: systemClock }, interrupt);
+    return await runOperator(request, { out, err, env, clock: systemClock, watched }, interrupt);
   } catch (error) {
     if (!interrupt.signal.aborted) throw error;
     if (request.kind === "order")

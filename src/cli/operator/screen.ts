@@ -1,6 +1,7 @@
 /** Where text for people goes: a terminal, or a file or pipe that is read later. */
 export interface Screen {
-  readonly write: (text: string) => void;
+  /** Answers false once nobody reads it any more. */
+  readonly write: (text: string) => boolean;
   /** How wide the terminal is now; null: it is none. */
   columns(): number | null;
   readonly colour: boolean;
@@ -16,7 +17,7 @@ interface TerminalLike {
 /** https://no-color.org: NO_COLOR counts unless it is empty. */
 export function screenOf(
   stream: TerminalLike,
-  write: (text: string) => void,
+  write: Screen["write"],
   env: Readonly<Record<string, string | undefined>>,
 ): Screen {
   const isTerminal = stream.isTTY === true;

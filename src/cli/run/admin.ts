@@ -1,9 +1,36 @@
 import { rmSync } from "node:fs";
-import { adminPortTries, firstAdminPort } from "../../admin/protocol.ts";
+import { adminPortTries, type ContainerView, firstAdminPort, type StatusView } from "../../admin/protocol.ts";
 import { writeAdminRecord } from "../../admin/record.ts";
 import { type AdminSource, openAdminApi } from "../../admin/server.ts";
 import { messageOf } from "../../errors.ts";
 import type { AgentParts } from "./parts.ts";
+
+/** What stays as it is for as long as the agent runs. */
+interface Described {
+  readonly name: string;
+  readonly command: StatusView["command"];
+  /** null: it has no replicas. */
+  readonly desiredReplicas: number | null;
+}
+
+interface Seen extends Pick<StatusView, "proxyBackends" | "isRunning" | "trouble"> {
+  readonly containers: readonly ContainerView[];
+}
+
+/** What the admin API shows, whatever kind of agent it is; `look` is asked anew each time. */
+export function adminSource(
+  app: Described,
+  look: () => Seen,
+  { layout, currentTag }: Pick<AgentParts, "layout" | "currentTag">,
+): Omit<AdminSource, "metrics"> {
+  return {
+    containers: () => look().containers,
+    status: () => {
+      const { containers: _, ...seen } = look();
+      return { ...app, ...seen, currentVersion: currentTag(), root: layout.root, pid: process.pid };
+    },
+  };
+}
 
 /** The admin API, and the note by which `dewy status` finds it. `port`: null: the usual one. */
 export function openAdmin(

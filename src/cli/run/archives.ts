@@ -2,11 +2,10 @@ import { basename, resolve } from "node:path";
 import type { Activator } from "../../activate/activator.ts";
 import { ArchiveDelivery } from "../../activate/archive.ts";
 import { assetsActivator } from "../../activate/assets.ts";
-import type { Delivery } from "../../activate/delivery.ts";
+import type { Delivery, DeliveryStatus } from "../../activate/delivery.ts";
 import { checkSources, resolveLinks } from "../../activate/links.ts";
 import { ReleaseDirectory } from "../../activate/release-dir.ts";
 import { serverActivator } from "../../activate/server.ts";
-import type { StatusView } from "../../admin/protocol.ts";
 import { prepareCacheDirectory } from "../../cache/directory.ts";
 import type { AssetsConfig, ServerConfig } from "../../config/archives.ts";
 import { readCache } from "../../drivers/caches.ts";
@@ -19,7 +18,7 @@ import type { Sickness } from "../../supervisor/soak-watch.ts";
 import { type Crash, Supervisor } from "../../supervisor/supervisor.ts";
 import type { Call } from "../../util/async.ts";
 import { supervisorReadings } from "../measure/readings.ts";
-import { forgetAdmin, openAdmin } from "./admin.ts";
+import { adminSource, forgetAdmin, openAdmin } from "./admin.ts";
 import { openCaches, shareAnswers } from "./caches.ts";
 import { tellCrash } from "./deaths.ts";
 import { checkPaths } from "./ownership.ts";
@@ -68,31 +67,23 @@ export async function openArchives(
   open.use(delivery);
   if (showAdmin !== null) showAdmin();
   else if (parts.telemetry.page === null) forgetAdmin(layout);
-  else openAdmin(config.adminPort, adminSource(config.command, delivery, parts), parts);
+  else {
+    const described = { name: basename(layout.root), command: config.command, desiredReplicas: null };
+    openAdmin(
+      config.adminPort,
+      adminSource(described, () => seen(delivery.status()), parts),
+      parts,
+    );
+  }
   return { registry: shareAnswers(registry, config, cacheOptions, answers, parts), delivery, order };
 }
 
 const leftProcesses = () => import("./left-processes.ts");
 
-function adminSource(command: "server" | "assets", delivery: Delivery, parts: AgentParts) {
-  const { layout, currentTag } = parts;
-  return {
-    containers: () => [],
-    status: (): StatusView => {
-      const status = delivery.status();
-      return {
-        name: basename(layout.root),
-        command,
-        currentVersion: currentTag(),
-        proxyBackends: 0,
-        isRunning: status.kind === "serving",
-        root: layout.root,
-        pid: process.pid,
-        desiredReplicas: null,
-        trouble: status.kind === "down" ? status.reason : null,
-      };
-    },
-  };
+/** What the admin API shows where nothing is behind a proxy. */
+function seen(status: DeliveryStatus) {
+  const trouble = status.kind === "down" ? status.reason : null;
+  return { containers: [], proxyBackends: 0, isRunning: status.kind === "serving", trouble };
 }
 
 /** With `--once` a server's release is only placed. `showAdmin`: null where the usual API is enough. */

@@ -1,6 +1,5 @@
 import { ContainerDelivery } from "../../activate/containers.ts";
 import type { Delivery } from "../../activate/delivery.ts";
-import type { StatusView } from "../../admin/protocol.ts";
 import { prepareCacheDirectory } from "../../cache/directory.ts";
 import type { ContainerConfig } from "../../config/container.ts";
 import { openRuntime } from "../../container/engine/open.ts";
@@ -15,16 +14,15 @@ import {
 import type { ContainerRuntime } from "../../container/runtime.ts";
 import { readCache } from "../../drivers/caches.ts";
 import { readImageRegistry } from "../../drivers/registries.ts";
-import type { TcpProxy } from "../../proxy/tcp-proxy.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { TagOrder } from "../../release/version.ts";
 import { ReplicaSet } from "../../replicas/replica-set.ts";
 import { type Call, withDeadline } from "../../util/async.ts";
-import { openAdmin } from "./admin.ts";
+import { adminSource, openAdmin } from "./admin.ts";
 import { openAnswers, shareAnswers } from "./caches.ts";
 import { stopLeftProcesses } from "./left-processes.ts";
 import type { AgentParts } from "./parts.ts";
-import { healthPolicy, measureRollout, openProxy, shutDown, viewOf } from "./rollout.ts";
+import { healthPolicy, measureRollout, openProxy, seen, shutDown, tellRenewalFailed } from "./rollout.ts";
 
 /** What `container` watches, and how it is put into use. The proxy listens from now on; it has no backend yet. */
 export async function openContainers(
@@ -32,7 +30,7 @@ export async function openContainers(
   parts: AgentParts,
   c: Call,
 ): Promise<{ registry: Registry; delivery: Delivery; order: TagOrder }> {
-  const { open, layout, log, clock, currentTag } = parts;
+  const { open, layout, log, clock } = parts;
   const { env } = parts.drivers;
   const upstream = await readImageRegistry(config.registry, config, env);
   const { registry, images, order } = await upstream(parts.drivers);
@@ -54,10 +52,7 @@ export async function openContainers(
     log,
     onReplicaLost: ({ kind: how, version: tag, name: container, reason, delayMs }) =>
       parts.announcer.tell({ kind: "replica-lost", how, tag, container, reason, delayMs }),
-    onRenewalFailed: ({ message, hint = null }) => {
-      const tag = currentTag();
-      parts.announcer.tell({ kind: "failed", tag, message, hint, servingTag: tag }, { once: true });
-    },
+    onRenewalFailed: tellRenewalFailed(parts),
   });
   const delivery = new ContainerDelivery({
     app,
@@ -73,38 +68,16 @@ export async function openContainers(
     clock,
     log,
   });
-  const shown = { proxy, replicas, delivery };
+  const rollout = { proxy, replicas };
   stopLeftProcesses(config.stopTimeoutMs, parts);
-  measureRollout({ app, desired: config.replicas }, shown, parts);
-  openAdmin(config.adminPort, adminSource(config, app, shown, parts), parts);
+  measureRollout({ app, desired: config.replicas }, rollout, parts);
+  const described = { name: app, command: "container", desiredReplicas: config.replicas } as const;
+  const look = () => seen(rollout, listen.length, delivery.trouble);
+  openAdmin(config.adminPort, adminSource(described, look, parts), parts);
   // Last of all: what fails before must leave the containers of an earlier agent alone.
-  open.defer(() => shutDown(shown, parts));
+  open.defer(() => shutDown(rollout, parts));
   open.use(delivery);
   return { registry: shareAnswers(registry, config, cacheOptions, answers, parts), delivery, order };
-}
-
-interface Shown {
-  readonly proxy: TcpProxy;
-  readonly replicas: ReplicaSet;
-  readonly delivery: ContainerDelivery;
-}
-
-function adminSource(config: ContainerConfig, app: string, shown: Shown, parts: AgentParts) {
-  const { proxy, replicas, delivery } = shown;
-  return {
-    containers: () => replicas.replicas().map(viewOf),
-    status: (): StatusView => ({
-      name: app,
-      command: "container",
-      currentVersion: parts.currentTag(),
-      proxyBackends: proxy.members.length * config.ports.length,
-      isRunning: replicas.status().kind === "serving",
-      root: parts.layout.root,
-      pid: process.pid,
-      desiredReplicas: config.replicas,
-      trouble: delivery.trouble,
-    }),
-  };
 }
 
 /** Before anything is touched, as far as it can be told: the engine may be away. */

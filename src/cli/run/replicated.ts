@@ -2,21 +2,19 @@ import { basename } from "node:path";
 import type { Activator } from "../../activate/activator.ts";
 import type { ReleaseDirectory } from "../../activate/release-dir.ts";
 import { replicatedActivator } from "../../activate/replicated.ts";
-import type { StatusView } from "../../admin/protocol.ts";
 import type { ServerConfig } from "../../config/archives.ts";
 import type { ReplicatedConfig } from "../../config/replicated.ts";
 import { type ProcessPlan, planProcesses } from "../../process-engine/plan.ts";
 import type { ProxyListen } from "../../proxy/options.ts";
-import type { TcpProxy } from "../../proxy/tcp-proxy.ts";
 import { ReplicaSet } from "../../replicas/replica-set.ts";
 import { stopLeftovers } from "../../supervisor/leftovers.ts";
 import { RecordFile } from "../../supervisor/record.ts";
 import type { Call } from "../../util/async.ts";
-import { openAdmin } from "./admin.ts";
+import { adminSource, openAdmin } from "./admin.ts";
 import { tellLoss } from "./deaths.ts";
 import { appOf, openEngine } from "./left-processes.ts";
 import type { AgentParts } from "./parts.ts";
-import { healthPolicy, measureRollout, openProxy, shutDown, viewOf } from "./rollout.ts";
+import { healthPolicy, measureRollout, openProxy, seen, shutDown, tellRenewalFailed } from "./rollout.ts";
 
 /** What `server --proxy` runs, and what the admin API shows of it. */
 export interface Replicated {
@@ -60,10 +58,7 @@ export async function openReplicated(
       clock,
       log,
       onReplicaLost: (loss) => tellLoss(loss, parts, c),
-      onRenewalFailed: ({ message, hint = null }) => {
-        const tag = parts.currentTag();
-        parts.announcer.tell({ kind: "failed", tag, message, hint, servingTag: tag }, { once: true });
-      },
+      onRenewalFailed: tellRenewalFailed(parts),
     },
   );
   const plan: ProcessPlan = {
@@ -74,7 +69,8 @@ export async function openReplicated(
     envDir: config.envDir,
     user: parts.user,
   };
-  measureRollout({ app, desired }, { proxy, replicas }, parts);
+  const rollout = { proxy, replicas };
+  measureRollout({ app, desired }, rollout, parts);
   return {
     activator: replicatedActivator({
       releases,
@@ -84,9 +80,11 @@ export async function openReplicated(
       log,
     }),
     showAdmin() {
-      openAdmin(config.adminPort, adminSource(desired, { proxy, replicas }, parts), parts);
+      const described = { name: basename(root), command: "server", desiredReplicas: desired } as const;
+      const look = () => seen(rollout, listen.length, replicas.trouble);
+      openAdmin(config.adminPort, adminSource(described, look, parts), parts);
       // Last of all: what fails before must leave the processes of an earlier agent alone.
-      open.defer(() => shutDown({ proxy, replicas }, parts));
+      open.defer(() => shutDown(rollout, parts));
     },
   };
 }
@@ -110,26 +108,4 @@ async function listenersOf(
     const fd = listeners[index] ?? null;
     return fd === null ? { host, port } : { host, port, fd };
   });
-}
-
-function adminSource(
-  desired: number,
-  { proxy, replicas }: { readonly proxy: TcpProxy; readonly replicas: ReplicaSet },
-  parts: AgentParts,
-) {
-  const { layout, currentTag } = parts;
-  return {
-    containers: () => replicas.replicas().map(viewOf),
-    status: (): StatusView => ({
-      name: basename(layout.root),
-      command: "server",
-      currentVersion: currentTag(),
-      proxyBackends: proxy.members.length,
-      isRunning: replicas.status().kind === "serving",
-      root: layout.root,
-      pid: process.pid,
-      desiredReplicas: desired,
-      trouble: replicas.trouble,
-    }),
-  };
 }

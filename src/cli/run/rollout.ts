@@ -1,4 +1,5 @@
 import type { ContainerView } from "../../admin/protocol.ts";
+import type { DewyError } from "../../errors.ts";
 import { records } from "../../events.ts";
 import type { HealthPolicy } from "../../health/policy.ts";
 import type { ProxyListen, ProxyProtocol } from "../../proxy/options.ts";
@@ -17,6 +18,17 @@ export interface ProxyConfig {
   readonly idleTimeoutMs: number;
   readonly maxConnections: number | null;
   readonly proxyProtocol: ProxyProtocol | null;
+}
+
+/** What serves, and what leads to it. */
+interface Rollout {
+  readonly proxy: TcpProxy;
+  readonly replicas: ReplicaSet;
+}
+
+interface Visible {
+  readonly proxy: { readonly members: { readonly length: number } };
+  readonly replicas: Pick<ReplicaSet, "replicas" | "status">;
 }
 
 /** Listens from now on; it has no backend yet. Nobody new comes in from the moment that `c` aborts. */
@@ -47,7 +59,7 @@ export function healthPolicy(
 /** The readings of the proxy and of what serves behind it. */
 export function measureRollout(
   app: { readonly app: string; readonly desired: number },
-  { proxy, replicas }: { readonly proxy: TcpProxy; readonly replicas: ReplicaSet },
+  { proxy, replicas }: Rollout,
   { telemetry }: AgentParts,
 ): void {
   telemetry.metrics.observe(() => [
@@ -57,10 +69,7 @@ export function measureRollout(
 }
 
 /** Nobody new comes in while the replicas end; connections they have may end with them. */
-export async function shutDown(
-  { proxy, replicas }: { readonly proxy: TcpProxy; readonly replicas: ReplicaSet },
-  parts: AgentParts,
-): Promise<void> {
+export async function shutDown({ proxy, replicas }: Rollout, parts: AgentParts): Promise<void> {
   const c: Call = { signal: parts.hurry };
   parts.log.info(records.shuttingDown);
   proxy.stopListening();
@@ -68,7 +77,25 @@ export async function shutDown(
   await proxy.close(0, c);
 }
 
-export function viewOf(status: ReplicaStatus): ContainerView {
+/** What the admin API shows of it; `ports`: how many the proxy listens on. */
+export function seen({ proxy, replicas }: Visible, ports: number, trouble: string | null) {
+  return {
+    containers: replicas.replicas().map(viewOf),
+    proxyBackends: proxy.members.length * ports,
+    isRunning: replicas.status().kind === "serving",
+    trouble,
+  };
+}
+
+/** Tells that a replica could not be made anew, once for as long as it stays so. */
+export function tellRenewalFailed({ currentTag, announcer }: AgentParts) {
+  return ({ message, hint }: DewyError): void => {
+    const tag = currentTag();
+    announcer.tell({ kind: "failed", tag, message, hint: hint ?? null, servingTag: tag }, { once: true });
+  };
+}
+
+function viewOf(status: ReplicaStatus): ContainerView {
   const address = status.addresses[0]?.address ?? null;
   // Made from the values of variables, too: nobody is to try them out on it.
   const { "dewy.options": _, ...labels } = status.labels;
