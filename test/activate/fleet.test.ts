@@ -166,7 +166,7 @@ describe("a new release for twenty agents that share a cache", () => {
     expect(fleet.hosts.filter(({ downloaded }) => downloaded)).toHaveLength(1);
     expect(fleet.hosts.flatMap(({ host }) => [...host.log.at("warn"), ...host.log.at("error")])).toEqual([]);
     const left = await Array.fromAsync(
-      opened.cache.list("dewy-lease/", { signal: AbortSignal.timeout(5000) }),
+      opened.cache.list("dewy-lease/", { signal: AbortSignal.timeout(40_000) }),
     );
     expect(left).toEqual([]);
   });
@@ -220,7 +220,7 @@ describe("two hosts that share a cache", () => {
     }
     expect([web1.host.current, web2.host.current]).toEqual([blue, green]);
     expect([web1.host.history.read().length, web2.host.history.read().length]).toEqual([1, 1]);
-    const keys = (await Array.fromAsync(opened.cache.list("", { signal: AbortSignal.timeout(5000) }))).map(
+    const keys = (await Array.fromAsync(opened.cache.list("", { signal: AbortSignal.timeout(40_000) }))).map(
       ({ key }) => key,
     );
     const artifacts = keys.filter((key) => key.includes("--")).map((key) => key.replace(/@.*/, ""));

@@ -5,7 +5,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort } from "../support/host.ts";
+import { freePort } from "../support/free-port.ts";
 import { connectPeer, startPeerServer } from "../support/tcp-peer.ts";
 import { startProxyChild } from "../support/tcp-proxy-child.ts";
 import { until } from "../support/until.ts";

@@ -7,7 +7,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Socket } from "bun";
 import { dewyBinary } from "../support/dewy.ts";
-import { freePort, TestHost } from "../support/host.ts";
+import { freePort } from "../support/free-port.ts";
+import { TestHost } from "../support/host.ts";
 import { OtlpReceiver } from "../support/otlp-receiver.ts";
 import { until } from "../support/until.ts";
 

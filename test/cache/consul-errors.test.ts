@@ -8,8 +8,8 @@ import { inChild } from "../support/cache-child.ts";
 import { consulAt } from "../support/cache-clients.ts";
 import { fileOfSize } from "../support/chunked-cache.ts";
 import { sharedConsul, startConsul } from "../support/consul-server.ts";
+import { freePort } from "../support/free-port.ts";
 import { HttpHost } from "../support/http-host.ts";
-import { freePort } from "../support/server-process.ts";
 import { tempDir } from "../support/temp-dir.ts";
 
 setDefaultTimeout(60_000);

@@ -6,9 +6,9 @@ import { readRedisUrl, redisParams } from "../../src/cache/redis/url.ts";
 import { DewyError } from "../../src/errors.ts";
 import { readQuery } from "../../src/util/query.ts";
 import { redisAt } from "../support/cache-clients.ts";
+import { freePort } from "../support/free-port.ts";
 import { HttpHost } from "../support/http-host.ts";
 import { sharedRedis, startRedis } from "../support/redis-server.ts";
-import { freePort } from "../support/server-process.ts";
 import { sharedToxiproxy } from "../support/toxiproxy.ts";
 import { until } from "../support/until.ts";
 

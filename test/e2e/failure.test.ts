@@ -1,20 +1,18 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { runDewy } from "../support/dewy.ts";
-import { demoApp, TestHost } from "../support/host.ts";
+import { dewyBinary, runDewy } from "../support/dewy.ts";
+import { demoApp, dyingApp, startCommand, TestHost } from "../support/host.ts";
 import { mountTmpfs } from "../support/tmpfs.ts";
 import { until } from "../support/until.ts";
-
-const dies = { "app.ts": "process.exit(7);\n", VERSION: "v2.0.0\n" };
 
 describe("a bad release", () => {
   test("never takes the old one down, and is tried once, until something changes", async () => {
     await using host = new TestHost();
     host.publish("v1.0.0");
-    const agent = host.server();
+    const agent = host.server([], startCommand);
     const before = await host.serves("v1.0.0");
-    host.publish("v2.0.0", dies);
+    host.publish("v2.0.0", dyingApp("v2.0.0", 7));
     await agent.logged("Quarantined", { tag: "v2.0.0" });
     expect(await host.ask()).toBe(before);
     expect(host.current()).toBe("v1.0.0");
@@ -35,19 +33,19 @@ describe("a bad release", () => {
 
     host.publish("v2.0.0", demoApp("v2.0.0"));
     await host.serves("v2.0.0");
-  }, 60_000);
+  }, 120_000);
 
   test("with nothing good before it is tried again, later and later, and the next one is taken", async () => {
     await using host = new TestHost();
-    host.publish("v1.0.0", dies);
-    const agent = host.server();
+    host.publish("v1.0.0", dyingApp("v1.0.0", 7));
+    const agent = host.server([], startCommand);
     await agent.logged("Dewy run failure");
     await agent.logged("Deploy skipped", { reason: "backoff" });
     expect(host.state().quarantine).toEqual([]);
     expect(existsSync(join(host.root, "current"))).toBe(false);
     host.publish("v1.0.1");
     await host.serves("v1.0.1");
-  }, 30_000);
+  }, 120_000);
 
   test.each([
     ["its command is missing", "./current/missing", "command not found: ./current/missing"],
@@ -63,7 +61,7 @@ describe("a bad release", () => {
       expect(record["error"]).toBe(message);
       expect(record["hint"]).toBeString();
     },
-    30_000,
+    120_000,
   );
 
   test("whose checksum does not match reaches neither cache nor release", async () => {
@@ -81,7 +79,7 @@ describe("a bad release", () => {
     expect(host.current()).toBe("v1.0.0");
     rmSync(join(directory, "SHA256SUMS"));
     await host.serves("v2.0.0");
-  }, 30_000);
+  }, 120_000);
 
   test("whose archive is damaged leaves nothing behind", async () => {
     await using host = new TestHost();
@@ -94,7 +92,7 @@ describe("a bad release", () => {
     await agent.logged("Quarantined", { tag: "v2.0.0" });
     expect(readdirSync(join(host.root, "releases"))).toHaveLength(1);
     expect(host.current()).toBe("v1.0.0");
-  }, 30_000);
+  }, 120_000);
 });
 
 describe("the host", () => {
@@ -106,7 +104,7 @@ describe("the host", () => {
     const second = await runDewy(["assets", ...host.flags()]);
     expect(second.code).toBe(1);
     expect(second.stderr).toContain(`another dewy runs in this directory: pid ${agent.pid}`);
-  }, 30_000);
+  }, 120_000);
 
   test("a port in use: says by whom, exits 1, touches nothing", async () => {
     await using host = new TestHost();
@@ -117,7 +115,7 @@ describe("the host", () => {
     other.stop();
     expect(agent.output).toContain(`port ${host.port} is in use by pid ${process.pid}`);
     expect(existsSync(join(host.root, "current"))).toBe(false);
-  }, 30_000);
+  }, 120_000);
 
   test("a full disk: the old version serves on, and the next release that fits is taken", async () => {
     await using host = new TestHost();
@@ -133,7 +131,7 @@ describe("the host", () => {
     host.publish("v2.0.1");
     await host.serves("v2.0.1");
     await agent.stop();
-  }, 60_000);
+  }, 120_000);
 
   test("a read-only directory: a clear error, exit 3, and the old version stays", async () => {
     await using host = new TestHost();
@@ -147,7 +145,7 @@ describe("the host", () => {
     expect(stderr).toMatch(/read-only|EROFS/i);
     expect(stderr).toContain("Hint: ");
     expect(host.current()).toBe("v1.0.0");
-  }, 30_000);
+  }, 120_000);
 
   test("a directory that is not dewy's to write: says so and exits 3", async () => {
     await using host = new TestHost();
@@ -158,13 +156,13 @@ describe("the host", () => {
       "--reuid=65534",
       "--regid=65534",
       "--clear-groups",
-      "dist/dewy-linux-amd64",
+      dewyBinary,
       "assets",
       ...host.flags(),
     ]);
     expect(exitCode).toBe(3);
     expect(stderr.toString()).toContain("make the directory writable for the user dewy runs as");
-  }, 30_000);
+  }, 120_000);
 
   test("`current` is a directory somebody made: a clear error, and it is left alone", async () => {
     await using host = new TestHost();
@@ -175,7 +173,7 @@ describe("the host", () => {
     expect(code).toBe(3);
     expect(stderr).toContain("is a directory, not a link");
     expect(existsSync(join(host.root, "current/precious"))).toBe(true);
-  }, 30_000);
+  }, 120_000);
 });
 
 describe("the registry", () => {
@@ -195,7 +193,7 @@ describe("the registry", () => {
     renameSync(`${host.registry}.away`, host.registry);
     host.publish("v1.1.0");
     await host.serves("v1.1.0");
-  }, 30_000);
+  }, 120_000);
 
   test("down and the state lost: what is in place is served all the same", async () => {
     await using host = new TestHost();
@@ -208,7 +206,7 @@ describe("the registry", () => {
     renameSync(host.registry, `${host.registry}.away`);
     host.server();
     await host.serves("v1.0.0");
-  }, 30_000);
+  }, 120_000);
 
   test("takes the newest back: the host goes back with it", async () => {
     await using host = new TestHost();
@@ -219,5 +217,5 @@ describe("the registry", () => {
     await agent.logged("Start notification");
     host.unpublish("v1.1.0");
     await host.serves("v1.0.0");
-  }, 30_000);
+  }, 120_000);
 });

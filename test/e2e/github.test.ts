@@ -65,7 +65,7 @@ describe("GitHub Releases", () => {
     expect(agent.errors()).toEqual([]);
     expect(agent.output).not.toContain(token);
     expect(agent.output).not.toContain("secret-signature");
-  }, 60_000);
+  }, 120_000);
 
   test("a download that is cut is resumed", async () => {
     await using github = await startGithub({ tokens: [token] });
@@ -79,7 +79,7 @@ describe("GitHub Releases", () => {
     await agent.logged("Deploy done", { tag: "v1.0.0" });
     expect(github.assets.requests.some((request) => request.headers.get("range") !== null)).toBe(true);
     expect(agent.errors()).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   test("an asset whose bytes are not what GitHub says is refused before it is kept", async () => {
     await using github = await startGithub({ tokens: [token] });
@@ -94,7 +94,7 @@ describe("GitHub Releases", () => {
     expect(reason).toContain("registry digest");
     expect(readdirSync(join(host.root, ".dewy/cache")).filter((name) => name.startsWith("v2"))).toEqual([]);
     expect(host.current()).toBe("v1.0.0");
-  }, 60_000);
+  }, 120_000);
 
   test("down at boot and for a while: the app serves at once, few calls are made, updates go on by themselves", async () => {
     await using github = await startGithub({ tokens: [token] });
@@ -111,7 +111,7 @@ describe("GitHub Releases", () => {
     await host.serves("v1.0.0");
     await agent.logged("Dewy run failure");
     await host.serves("v1.1.0");
-  }, 60_000);
+  }, 120_000);
 
   test("without a token it polls within GitHub's limit, and says so once", async () => {
     await using github = await startGithub({});
@@ -121,7 +121,7 @@ describe("GitHub Releases", () => {
     await host.serves("v1.0.0");
     const warning = await agent.logged("GitHub polled without a token");
     expect(Number(warning["interval"])).toBeGreaterThanOrEqual(60e9);
-  }, 30_000);
+  }, 120_000);
 
   test("a wrong token is said plainly, without printing it; exit 2", async () => {
     await using github = await startGithub({ tokens: ["another"] });
@@ -152,5 +152,5 @@ describe("GitHub Releases", () => {
     expect(error).toContain("release v1.0.1 has no artifact for this host");
     await publish(github, host, "v1.0.2");
     await host.serves("v1.0.2");
-  }, 60_000);
+  }, 120_000);
 });

@@ -47,11 +47,15 @@ describe("people are told", () => {
     await host.serves("v1.0.0");
     host.publish("v1.1.0");
     await host.serves("v1.1.0");
-    await until("the hook has both", () => deployed(to.hook.taken).length === 2);
+    const told = () => ({
+      slack: to.slack.messages.map((message) => JSON.stringify(message)),
+      mails: to.mail.mails.map(({ text }) => text),
+      hook: to.hook.taken,
+    });
+    await until("all have both", () => Object.values(told()).every((texts) => deployed(texts).length === 2));
     expect(await agent.stop()).toBe(0);
-    const slack = to.slack.messages.map((message) => JSON.stringify(message));
-    const mails = to.mail.mails.map(({ text }) => text);
-    for (const texts of [slack, mails, to.hook.taken]) {
+    const { mails, ...others } = told();
+    for (const texts of [mails, ...Object.values(others)]) {
       expect(deployed(texts)).toEqual(["v1.0.0", "v1.1.0"]);
       for (const secret of Object.values(secrets).filter((value) => value !== "dewy")) {
         expect(texts.join("\n")).not.toContain(secret);
@@ -63,7 +67,7 @@ describe("people are told", () => {
       expect(agent.output).not.toContain(secret);
     }
     expect(agent.errors()).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   test("later, when the service was away and the agent was killed meanwhile; a deploy waits for neither", async () => {
     await using to = await services();
@@ -82,7 +86,7 @@ describe("people are told", () => {
     await until("Slack has both", () => told().length === 2);
     expect(told()).toEqual(["v1.0.0", "v1.1.0"]);
     expect(await agent.stop()).toBe(0);
-  }, 60_000);
+  }, 120_000);
 
   test("of an outage of the registry, and of its end", async () => {
     await using to = await services();
@@ -99,5 +103,5 @@ describe("people are told", () => {
     await until("mail of it", () => to.mail.mails.some(({ raw }) => /recovered|again/i.test(raw)));
     expect(await host.ask()).toStartWith("v1.0.0 ");
     expect(await agent.stop()).toBe(0);
-  }, 60_000);
+  }, 120_000);
 });

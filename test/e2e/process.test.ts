@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { openListener } from "../../src/supervisor/listener.ts";
 import { processGroup, processStat } from "../../src/util/procfs.ts";
 import { runDewy } from "../support/dewy.ts";
-import { demoCommand, freePort, TestHost } from "../support/host.ts";
+import { freePort } from "../support/free-port.ts";
+import { demoCommand, TestHost } from "../support/host.ts";
 import { startLoad } from "../support/load.ts";
 import { until } from "../support/until.ts";
 
@@ -30,7 +31,7 @@ describe("signals", () => {
       await agent.logged("Shutdown notification", { message: `Stop receiving by ${name} signal` });
       expect(agent.errors()).toEqual([]);
     },
-    30_000,
+    120_000,
   );
 
   test("SIGHUP while the app is being stopped does not end the agent before it", async () => {
@@ -47,7 +48,7 @@ describe("signals", () => {
     expect(JSON.parse(readFileSync(join(host.root, ".dewy/supervisor.json"), "utf8")).generations).toEqual(
       [],
     );
-  }, 30_000);
+  }, 120_000);
 
   test("SIGHUP restarts the app, SIGUSR1 too and tells; no request is lost", async () => {
     await using host = new TestHost();
@@ -62,7 +63,7 @@ describe("signals", () => {
     await agent.logged("Restart notification", { message: "Restarted receiving by SIGUSR1 signal" });
     await until("generation 3", async () => (await host.ask()).startsWith("v1.0.0 3"));
     expect((await load.stop()).failures).toEqual([]);
-  }, 30_000);
+  }, 120_000);
 
   test("an app that ignores SIGTERM is killed after --stop-timeout, with all its children", async () => {
     await using host = new TestHost();
@@ -84,7 +85,7 @@ describe("signals", () => {
     await until("its children are there", () => processGroup(pid).length >= 3);
     expect(await agent.stop()).toBe(0);
     expect(processGroup(pid)).toEqual([]);
-  }, 30_000);
+  }, 120_000);
 });
 
 describe("the app's process", () => {
@@ -97,7 +98,7 @@ describe("the app's process", () => {
     process.kill(pid, "SIGKILL");
     await agent.logged("Server died", { error: "the server was killed by SIGKILL" });
     expect(pidOf(await host.serves("v1.0.0"))).not.toBe(pid);
-  }, 30_000);
+  }, 120_000);
 
   test("inherits every port in order, a unix socket too, by both protocols; its output passes through", async () => {
     await using host = new TestHost();
@@ -115,9 +116,8 @@ exec ${process.execPath} ./current/app.ts
     const agent = host.server(["--port", `${second}`, "--port", `unix:${socket}`], ["./current/app.sh"]);
     await host.serves("v1.0.0");
     const [low, high] = [host.port, second].sort((a, b) => a - b);
-    expect(agent.output).toContain(
-      `PROTOCOL ${low}=3;${high}=4;${socket}=5 fds=3 names=${low}:${high}:${socket} pid=mine`,
-    );
+    const line = `PROTOCOL ${low}=3;${high}=4;${socket}=5 fds=3 names=${low}:${high}:${socket} pid=mine`;
+    await until(line, () => agent.output.includes(line));
     expect(await host.ask(second)).toStartWith("v1.0.0");
     const overUnix = await fetch("http://app/", { unix: socket });
     expect(await overUnix.text()).toStartWith("v1.0.0");
@@ -126,7 +126,7 @@ exec ${process.execPath} ./current/app.ts
     await agent.logged("Start notification");
     await agent.stop();
     expect(existsSync(socket)).toBe(false);
-  }, 30_000);
+  }, 120_000);
 
   test("is renewed every AUTO_RESTART_INTERVAL where ENABLE_AUTO_RESTART is on, and reads ENVDIR at each start", async () => {
     await using host = new TestHost();
@@ -145,7 +145,7 @@ exec ${process.execPath} ./current/app.ts
     await until("generation 1", () => agent.output.includes("GREETING=hello 1"));
     writeFileSync(join(envDir, "GREETING"), "goodbye\n");
     await until("a later generation", () => /GREETING=goodbye \d/.test(agent.output));
-  }, 30_000);
+  }, 120_000);
 
   test("may be a worker without a port", async () => {
     await using host = new TestHost();
@@ -153,7 +153,7 @@ exec ${process.execPath} ./current/app.ts
     const agent = host.start(["server", ...host.flags(), "--min-uptime", "200ms", "--", "./current/app.sh"]);
     const { message } = await agent.logged("Start notification");
     expect(message).toStartWith("Server started for v1.0.0 without port");
-  }, 30_000);
+  }, 120_000);
 
   test("goes on serving when its agent is killed; the next one owns the port and deploys without loss", async () => {
     await using host = new TestHost();
@@ -172,7 +172,7 @@ exec ${process.execPath} ./current/app.ts
     expect((await load.stop()).failures).toEqual([]);
     expect(await next.stop()).toBe(0);
     expect(await host.ask()).toBe("");
-  }, 30_000);
+  }, 120_000);
 });
 
 describe("a directory of the Go original", () => {
@@ -220,7 +220,7 @@ describe("a directory of the Go original", () => {
     expect(readlinkSync(join(host.root, "current"))).toMatch(/^releases\/\d{8}T\d{6}Z$/);
     expect(agent.errors()).toEqual([]);
     await orphan.exited;
-  }, 30_000);
+  }, 120_000);
 
   test("assets: the version in place is not deployed again", async () => {
     await using host = new TestHost();
@@ -228,14 +228,14 @@ describe("a directory of the Go original", () => {
     const agent = host.assets();
     await agent.logged("Deploy skipped", { tag: "v1.0.0", reason: "current" });
     expect(host.history()).toEqual([]);
-  }, 30_000);
+  }, 120_000);
 
   test("a key that is ahead of the release (a crash of the original) is not believed", async () => {
     await using host = new TestHost();
     layOut(host, "20240115T103045Z");
     const agent = host.assets();
     await agent.logged("Deploy done", { tag: "v1.0.0" });
-  }, 30_000);
+  }, 120_000);
 });
 
 describe("hooks", () => {
@@ -256,14 +256,14 @@ describe("hooks", () => {
     await agent.logged("Execute hook", { stdout: "after v1.0.0 v1.0.0" });
     host.publish("v1.1.0");
     await agent.logged("Execute hook", { stdout: "before v1.1.0 from=v1.0.0 app_linux_amd64.tar.gz assets" });
-  }, 30_000);
+  }, 120_000);
 
   test("may write to /dev/stdout and /dev/stderr", async () => {
     await using host = new TestHost();
     host.publish("v1.0.0");
     const agent = host.assets(["--before-deploy-hook", "echo out > /dev/stdout; echo err | tee /dev/stderr"]);
     await agent.logged("Execute hook", { stdout: "out\nerr", stderr: "err", exit_code: 0 });
-  }, 30_000);
+  }, 120_000);
 
   test("that fail are told, and the deploy goes on", async () => {
     await using host = new TestHost();
@@ -272,7 +272,7 @@ describe("hooks", () => {
     await agent.logged("Before deploy hook failure", { error: "command failed with exit code 3" });
     await agent.logged("After deploy hook failure", { exit_code: 4 });
     await agent.logged("Deploy done", { tag: "v1.0.0" });
-  }, 30_000);
+  }, 120_000);
 
   test.each(["before", "after"])(
     "with --hook-failure abort a failing %s hook keeps the old version",
@@ -293,7 +293,7 @@ describe("hooks", () => {
       expect(await host.ask()).toBe(before);
       expect(host.state().quarantine).toEqual([]);
     },
-    30_000,
+    120_000,
   );
 
   test("that hang are killed at their deadline with what they started", async () => {
@@ -302,7 +302,7 @@ describe("hooks", () => {
     const agent = host.assets(["--before-deploy-hook", "sleep 1000 & sleep 1000", "--hook-timeout", "1s"]);
     await agent.logged("Before deploy hook failure", { error: "the hook was killed at its deadline" });
     await agent.logged("Deploy done", { tag: "v1.0.0" });
-  }, 30_000);
+  }, 120_000);
 });
 
 describe("--once", () => {

@@ -4,7 +4,7 @@ import { captureScreens, readmePath, rendered, screensIn, shapeOf } from "../../
 test("README.md shows the screens as they are (else: ./scripts/screens --write)", async () => {
   const shown = screensIn(await Bun.file(readmePath).text());
   expect(shapeOf(shown)).toBe(shapeOf(rendered(await captureScreens())));
-}, 30_000);
+}, 120_000);
 
 test("a README without the markers is an error, not a silent pass", () => {
   expect(() => screensIn("# dewy\n")).toThrow("needs the markers");

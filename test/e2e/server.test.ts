@@ -24,7 +24,7 @@ describe("server", () => {
       ["v1.0.0", null, "deployed"],
       ["v1.1.0", "v1.0.0", "deployed"],
     ]);
-  }, 30_000);
+  }, 120_000);
 
   const deploys = fullRun ? 100 : 25;
   test(`${deploys} deploys in a row under load lose no request`, async () => {
@@ -36,6 +36,8 @@ describe("server", () => {
     for (let number = 1; number <= deploys; number++) {
       host.publish(`v0.0.${number}`);
       await agent.logged("Deploy done", { tag: `v0.0.${number}` });
+      // What is up and has not answered yet would be gone before it does.
+      await until("it answers", () => load.seen().answers.has(`v0.0.${number}`));
     }
     const { requests, failures, answers } = await load.stop();
     console.log(

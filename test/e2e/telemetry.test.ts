@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { makeAuthority } from "../support/authority.ts";
 import { runDewy } from "../support/dewy.ts";
 import { type Family, sampleValue } from "../support/exposition.ts";
-import { freePort, TestHost } from "../support/host.ts";
+import { freePort } from "../support/free-port.ts";
+import { dyingApp, startCommand, TestHost } from "../support/host.ts";
 import { metricsOf, missingQueries, namesFor } from "../support/metrics-page.ts";
 import { OtlpReceiver } from "../support/otlp-receiver.ts";
 import { tempDir } from "../support/temp-dir.ts";
@@ -29,7 +30,7 @@ describe("server --telemetry", () => {
     await using host = new TestHost();
     const port = freePort();
     host.publish("v1.0.0");
-    const agent = host.server(["--telemetry", "--admin-port", `${port}`]);
+    const agent = host.server(["--telemetry", "--admin-port", `${port}`], startCommand);
     await agent.logged("Telemetry enabled");
     await host.serves("v1.0.0");
     const restarts = (page: Page, reason: string) =>
@@ -54,11 +55,14 @@ describe("server --telemetry", () => {
 
     process.kill(agent.pid, "SIGHUP");
     await pageWith(port, "a restart by signal", (page) => restarts(page, "signal") === 1);
-    const pid = Number((await host.ask()).split(" ")[2]);
-    process.kill(pid, "SIGKILL");
+    const answer = await until("generation 3 answers", async () => {
+      const answer = await host.ask();
+      return answer.startsWith("v1.1.0 3 ") && answer;
+    });
+    process.kill(Number(answer.split(" ")[2]), "SIGKILL");
     await pageWith(port, "a restart after a crash", (page) => restarts(page, "crash") === 1);
 
-    host.publish("v1.2.0", { "app.ts": "process.exit(3)", VERSION: "v1.2.0\n" });
+    host.publish("v1.2.0", dyingApp("v1.2.0", 3));
     await pageWith(port, "an error", (page) => sampleValue(page, "dewy_deployment_errors_total") === 1);
     renameSync(host.registry, `${host.registry}-away`);
     const last = await pageWith(port, "a failed poll", (page) => {
@@ -67,7 +71,7 @@ describe("server --telemetry", () => {
     expect(sampleValue(last, "dewy_poll_last_success_timestamp")).toBeGreaterThan(Date.now() / 1000 - 300);
     expect(sampleValue(last, "dewy_deployment_duration_seconds_count", { command: "server" })).toBe(2);
     expect(await missingQueries("server", last)).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   test("can be asked for its status, too", async () => {
     await using host = new TestHost();
@@ -86,7 +90,7 @@ describe("server --telemetry", () => {
     expect(JSON.parse(stdout)).toMatchObject({ admin: { port, problem: null }, replicas: null });
     expect(await agent.stop()).toBe(0);
     expect(agent.errors()).toEqual([]);
-  }, 30_000);
+  }, 120_000);
 });
 
 describe("assets --telemetry", () => {
@@ -103,7 +107,7 @@ describe("assets --telemetry", () => {
     expect([...page.keys()].sort()).toEqual(namesFor("assets"));
     expect(sampleValue(page, "dewy_deployment_duration_seconds_count", { command: "assets" })).toBe(1);
     expect(await missingQueries("assets", page)).toEqual([]);
-  }, 30_000);
+  }, 120_000);
 });
 
 describe("without telemetry", () => {
@@ -124,7 +128,7 @@ describe("without telemetry", () => {
       expect(existsSync(record)).toBe(false);
       expect(await agent.stop()).toBe(0);
     },
-    30_000,
+    120_000,
   );
 });
 
@@ -153,7 +157,7 @@ describe("--otlp-endpoint", () => {
       "stopped",
     ]);
     expect(agent.errors()).toEqual([]);
-  }, 30_000);
+  }, 120_000);
 
   test("goes by TLS, with a private authority and a token that no record has", async () => {
     await using host = new TestHost();
@@ -175,7 +179,7 @@ describe("--otlp-endpoint", () => {
     expect(await agent.stop()).toBe(0);
     expect(agent.output).not.toContain("pl4nted");
     expect(agent.errors()).toEqual([]);
-  }, 30_000);
+  }, 120_000);
 
   test("with a collector that is away, then hangs, costs a WARN and keeps nothing from ending", async () => {
     await using host = new TestHost();
@@ -200,7 +204,7 @@ describe("--otlp-endpoint", () => {
     const warnings = agent.records.filter(({ level, msg }) => level === "WARN" && msg.includes("metrics"));
     expect(warnings.length).toBeLessThanOrEqual(2);
     expect(agent.errors()).toEqual([]);
-  }, 40_000);
+  }, 120_000);
 
   test("whose headers make no sense is refused before anything is touched", async () => {
     await using host = new TestHost();

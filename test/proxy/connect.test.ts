@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { freePort } from "../support/host.ts";
+import { freePort } from "../support/free-port.ts";
 import { startBlackHole } from "../support/tcp-black-hole.ts";
 import { connectPeer, type PeerServer, startPeerServer } from "../support/tcp-peer.ts";
 import { behind, startProxy } from "../support/tcp-proxy.ts";
@@ -132,7 +132,7 @@ describe("new connections", () => {
     client.send("hello");
     await until("attempt", () => host.proxy.connections("a") === 1);
     client.reset();
-    await host.proxy.drained("a", { signal: AbortSignal.timeout(5_000) });
+    await host.proxy.drained("a", { signal: AbortSignal.timeout(40_000) });
     expect(host.proxy.stats().connections).toBe(0);
     // The late answer finds nobody, and the backend is told.
     const late = await silent.answer();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { capacityFor } from "../../src/proxy/capacity.ts";
 import { FakeClock } from "../support/clock.ts";
-import { freePort } from "../support/host.ts";
+import { freePort } from "../support/free-port.ts";
 import { connectPeer, startPeerServer } from "../support/tcp-peer.ts";
 import { behind, startProxy } from "../support/tcp-proxy.ts";
 import { startProxyChild } from "../support/tcp-proxy-child.ts";

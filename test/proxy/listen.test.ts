@@ -5,7 +5,7 @@ import { silentLog } from "../../src/log.ts";
 import type { ProxyListen } from "../../src/proxy/options.ts";
 import { TcpProxy } from "../../src/proxy/tcp-proxy.ts";
 import { systemClock } from "../../src/util/time.ts";
-import { freePort } from "../support/host.ts";
+import { freePort } from "../support/free-port.ts";
 import { connectPeer, startPeerServer } from "../support/tcp-peer.ts";
 import { behind, startProxy } from "../support/tcp-proxy.ts";
 import { until } from "../support/until.ts";
@@ -100,7 +100,7 @@ describe("closing", () => {
     host.admit("a", backend.port);
     const client = await connectPeer(host.port);
     await until("connected", () => backend.peers.length === 1);
-    const closed = host.proxy.close(10_000, { signal: AbortSignal.timeout(10_000) });
+    const closed = host.proxy.close(40_000, { signal: AbortSignal.timeout(40_000) });
     expect(await reaches(host.port, "127.0.0.1")).toBe(false);
     client.send("last");
     await client.until("echo", ({ text }) => text === "last");
@@ -125,8 +125,9 @@ describe("closing", () => {
 
   test("gives back every descriptor", async () => {
     using backend = startPeerServer();
+    const listen = [{ host: "127.0.0.1", port: freePort() }];
     const before = openDescriptors();
-    const host = startProxy();
+    const host = startProxy({ listen });
     host.proxy.admit("a", behind(host.port, backend.port));
     const client = await connectPeer(host.port);
     await until("connected", () => backend.peers.length === 1);

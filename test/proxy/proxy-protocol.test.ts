@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { type Endpoints, proxyHeader } from "../../src/proxy/proxy-protocol.ts";
-import { freePort } from "../support/host.ts";
+import { freePort } from "../support/free-port.ts";
 import { startBlackHole } from "../support/tcp-black-hole.ts";
 import { connectPeer, startPeerServer } from "../support/tcp-peer.ts";
 import { behind, startProxy } from "../support/tcp-proxy.ts";

@@ -3,7 +3,7 @@ import { records } from "../../src/events.ts";
 import type { ReplicaRotation } from "../../src/proxy/rotation.ts";
 import type { TcpProxy } from "../../src/proxy/tcp-proxy.ts";
 import type { Rotation } from "../../src/replicas/rotation.ts";
-import { freePort } from "../support/host.ts";
+import { freePort } from "../support/free-port.ts";
 import { startLoad } from "../support/load.ts";
 import { recordingLog } from "../support/recording.ts";
 import { startBlackHole } from "../support/tcp-black-hole.ts";
@@ -15,7 +15,7 @@ type Extends<A, B> = A extends B ? true : false;
 const proxyIsRotation: Extends<TcpProxy, Rotation> = true;
 const sameWords: Extends<ReplicaRotation, Rotation> & Extends<Rotation, ReplicaRotation> = true;
 
-const soon = () => ({ signal: AbortSignal.timeout(5_000) });
+const soon = () => ({ signal: AbortSignal.timeout(40_000) });
 const echo = () => startPeerServer({ onData: (peer, bytes) => peer.send(bytes) });
 
 async function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {

@@ -29,7 +29,7 @@ export async function fetched({ url, resume }: Order): Promise<Fetched> {
   const http = new HttpClient({ clock: systemClock, log: silentLog, userAgent: "dewy/0" });
   const file = { name: "app.zip", url, sizeBytes: null, digest: null, revision: null };
   try {
-    const c = { signal: AbortSignal.timeout(10_000) };
+    const c = { signal: AbortSignal.timeout(40_000) };
     const { chunks, offset, totalBytes, validator } = await httpsSource(http).open(file, resume, c);
     const text = Buffer.concat(await Array.fromAsync(chunks)).toString();
     return { text, offset, totalBytes, validator };

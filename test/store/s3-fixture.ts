@@ -63,7 +63,7 @@ export async function openFixture(): Promise<StoreFixture> {
     store,
     async corrupt(key) {
       const client = clientOf(minio);
-      const c = { signal: AbortSignal.timeout(10_000) };
+      const c = { signal: AbortSignal.timeout(40_000) };
       const head = await store.head(key, c);
       await client.send(
         new PutObjectCommand({

@@ -12,8 +12,8 @@ import {
   workingDirectory,
 } from "../../src/util/procfs.ts";
 import { type Clock, systemClock } from "../../src/util/time.ts";
+import { freePort } from "./free-port.ts";
 import type { GateBehaviour } from "./gate-app.ts";
-import { freePort } from "./host.ts";
 import { recordingLog } from "./recording.ts";
 import { tempDir } from "./temp-dir.ts";
 import { until } from "./until.ts";
@@ -29,7 +29,8 @@ export const httpCommand: readonly string[] = [process.execPath, "./current/app.
 export const shellApps = {
   stays: "exec sleep 1000",
   dies: "exit 3",
-  diesLater: "sleep 0.4; exit 4",
+  /** As soon as there is a file of that name. */
+  diesWhenTold: "until [ -e die ]; do sleep 0.02; done; exit 4",
   ignoresTerm: "trap '' TERM; while :; do sleep 1000; done",
   /** A parent that ends on SIGTERM, with a child that does not. */
   leavesChild: "(trap '' TERM; exec sleep 1000) & exec sleep 1000",
@@ -46,6 +47,8 @@ export class AppHost implements AsyncDisposable {
   readonly crashes: Crash[] = [];
   readonly sicknesses: Sickness[] = [];
   isSoaking = false;
+  /** How often the supervisor asked whether it is so. */
+  soakingAsked = 0;
   readonly record = new RecordFile(join(this.root, "supervisor.json"));
   readonly steps: string[] = [];
 
@@ -115,7 +118,10 @@ export class AppHost implements AsyncDisposable {
     };
     const onCrash = (crash: Crash) => void this.crashes.push(crash);
     const onSick = (sickness: Sickness) => void this.sicknesses.push(sickness);
-    const soaking = () => this.isSoaking;
+    const soaking = () => {
+      this.soakingAsked += 1;
+      return this.isSoaking;
+    };
     const deps = { clock, log, record, onCrash, onSick, soaking };
     return Supervisor.open(this.options(changes), deps, c);
   }

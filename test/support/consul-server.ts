@@ -1,7 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeCertificates } from "./engine-certificates.ts";
-import { ask, builtServer, freePort, lazily, type ServerProcess, startServer } from "./server-process.ts";
+import { freePort } from "./free-port.ts";
+import { ask, builtServer, lazily, type ServerProcess, startServer } from "./server-process.ts";
 import { tempDir } from "./temp-dir.ts";
 
 export interface ConsulOptions {

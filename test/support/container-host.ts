@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { DeployRecord } from "../../src/release/release.ts";
 import { type AppMode, pushApp } from "./container-app.ts";
 import { RunningDewy } from "./dewy.ts";
-import { freePort } from "./host.ts";
+import { freePort } from "./free-port.ts";
 import type { ImageConfig } from "./oci-image.ts";
 import type { OciRegistry } from "./oci-registry.ts";
 import { until } from "./until.ts";
@@ -34,8 +34,9 @@ export class ContainerHost implements AsyncDisposable {
   readonly root = join(this.scratch, "root");
   readonly name = `t${process.pid}-${hosts++}`;
   readonly repository = `e2e/${this.name}`;
-  readonly ports = [freePort(), freePort()] as const;
+  /** The highest: who looks for agents asks the ports after it, too. */
   readonly adminPort = freePort();
+  readonly ports = [freePort(), freePort()] as const;
   readonly #agents: RunningDewy[] = [];
 
   constructor(
@@ -73,7 +74,7 @@ export class ContainerHost implements AsyncDisposable {
       "--name": this.name,
       "--interval": "1s",
       "--health-path": "/up",
-      "--health-timeout": "10s",
+      "--health-timeout": "60s",
       "--health-interval": "1s",
       "--drain-time": "2s",
       "--stop-timeout": "5s",

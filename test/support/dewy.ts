@@ -78,10 +78,12 @@ export class RunningDewy implements AsyncDisposable {
   ): Promise<LogRecord> {
     const fits = (record: LogRecord) =>
       record.msg === msg && Object.entries(attributes).every(([key, value]) => record[key] === value);
-    const look = () => {
+    const look = async () => {
+      const ended = !this.running;
+      // Its end may be known before its last records are read; an app that outlives it keeps the pipe open.
+      if (ended) await Promise.race([this.#reading, Bun.sleep(1000)]);
       const found = this.records.find(fits);
-      if (found === undefined && !this.running)
-        throw new Error(`dewy ended before "${msg}":\n${this.output}`);
+      if (found === undefined && ended) throw new Error(`dewy ended before "${msg}":\n${this.output}`);
       return found;
     };
     return until(`${msg} ${JSON.stringify(attributes)}`, look, limitMs).catch((error) => {

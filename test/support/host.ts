@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { DeployRecord } from "../../src/release/release.ts";
 import { RunningDewy } from "./dewy.ts";
+import { freePort } from "./free-port.ts";
 import { refuseSecretsIn } from "./secrets.ts";
 import { until } from "./until.ts";
 
@@ -88,7 +89,7 @@ export class TestHost implements AsyncDisposable {
     try {
       const answer = await fetch(`http://127.0.0.1:${port}/`, {
         keepalive: false,
-        signal: AbortSignal.timeout(5000),
+        signal: AbortSignal.timeout(15_000),
       });
       return (await answer.text()).trim();
     } catch {
@@ -138,13 +139,18 @@ export class TestHost implements AsyncDisposable {
 
 export const demoCommand: readonly string[] = [process.execPath, "./current/app.ts"];
 
+/** Runs the release's own script, which for the demo's app starts that. */
+export const startCommand: readonly string[] = ["/bin/sh", "./current/start"];
+
 export function demoApp(tag: string): AppFiles {
-  return { "app.ts": readFileSync("scripts/demo-app/app.ts", "utf8"), VERSION: `${tag}\n` };
+  return {
+    "app.ts": readFileSync("scripts/demo-app/app.ts", "utf8"),
+    start: `exec ${demoCommand.join(" ")}\n`,
+    VERSION: `${tag}\n`,
+  };
 }
 
-export function freePort(): number {
-  const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const { port } = probe;
-  probe.stop();
-  return port;
+/** Under `startCommand` it ends at once: Bun on a busy machine may be up for --min-uptime before it can end. */
+export function dyingApp(tag: string, code: number): AppFiles {
+  return { start: `exit ${code}\n`, VERSION: `${tag}\n` };
 }

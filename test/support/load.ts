@@ -41,7 +41,11 @@ export function startLoad(
         count({ failure: `connect: ${error}` });
         return null;
       });
-      if (connection === null) continue;
+      if (connection === null) {
+        // Whoever is to listen again needs the machine, too.
+        await Bun.sleep(5);
+        continue;
+      }
       count(await connection.ask(request(keep)));
       if (clients.pauseMs !== undefined) await Bun.sleep(clients.pauseMs);
       // Not every server says that it closes.

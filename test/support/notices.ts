@@ -37,6 +37,13 @@ const byKind: { readonly [K in DeployEvent["kind"]]: DeployEvent & { kind: K } }
   },
   quarantined: { kind: "quarantined", tag: "v1.2.3", digest: null, reason: "it died" },
   "rolled-back": { kind: "rolled-back", tag: "v1.2.2", fromTag: "v1.2.3", reason: "it died" },
+  stranded: {
+    kind: "stranded",
+    tag: "v1.2.3",
+    reason: "it died in its soak",
+    why: "no good release before it is known here",
+    hint: "publish a fixed version",
+  },
   crashed: { kind: "crashed", tag: "v1.2.3", reason: "killed by SIGSEGV", delayMs: 400 },
   "replica-lost": {
     kind: "replica-lost",

@@ -27,7 +27,7 @@ export interface Proof {
 
 export const goodTag = "v1.0.0";
 /** With time to spare for a poll, the checks' deadline, and a machine that does other things. */
-const limitMs = 40_000;
+const limitMs = 90_000;
 
 /** One agent with a good release under load, which is given one release after another to try. */
 export class Proving implements AsyncDisposable {
@@ -52,7 +52,7 @@ export class Proving implements AsyncDisposable {
     );
     await agent.logged("Deploy done", { tag: goodTag }, limitMs);
     await host.serves(goodTag);
-    const load = startLoad(host.port, { kept: 1, fresh: 2, pauseMs: 20 });
+    const load = startLoad(host.port, { kept: 1, fresh: 2, pauseMs: 60 });
     open.defer(async () => void (await load.stop()));
     return new Proving(host, agent, receiver, load, open.move());
   }
@@ -79,6 +79,7 @@ export class Proving implements AsyncDisposable {
     const end = await until(`${tag} is taken or set aside`, find, limitMs);
     if (end.msg !== "Deploy done") throw new Error(`${tag} was set aside: ${end["reason"]}`);
     await this.host.serves(tag);
+    await until("it is in the history", () => this.tries(tag) > 0);
     return this.#proof(tag, before, {});
   }
 

@@ -1,7 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeCertificates } from "./engine-certificates.ts";
-import { freePort, lazily, type ServerProcess, startServer } from "./server-process.ts";
+import { freePort } from "./free-port.ts";
+import { lazily, type ServerProcess, startServer } from "./server-process.ts";
 import { tempDir } from "./temp-dir.ts";
 
 export interface RedisOptions {
@@ -118,7 +119,7 @@ async function run(
   const child = Bun.spawn(["redis-cli", "-h", "127.0.0.1", "-p", `${port}`, ...tls, "-e", ...words], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...(password === undefined ? {} : { REDISCLI_AUTH: password }) },
-    timeout: 5000,
+    timeout: 40_000,
   });
   const texts = [new Response(child.stdout).text(), new Response(child.stderr).text()];
   const [out = "", err = ""] = await Promise.all(texts);

@@ -1,6 +1,7 @@
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "./free-port.ts";
 import type { tempDir } from "./temp-dir.ts";
 import { until } from "./until.ts";
 
@@ -116,28 +117,6 @@ function tail(log: string): string {
   return readFileSync(log, "utf8").slice(-2000);
 }
 
-/** A server that was stopped wants its port back. */
-const given = new Set<number>();
-
-/**
- * Of those that the kernel gives to nobody by itself: an outgoing connection could take an ephemeral port while the
- * server that had it is stopped.
- */
-export function freePort(): number {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    if (given.has(port)) continue;
-    given.add(port);
-    try {
-      const socket = { data() {} };
-      Bun.listen({ hostname: "127.0.0.1", port, exclusive: true, socket }).stop(true);
-      return port;
-    } catch {
-      // taken
-    }
-  }
-}
-
 /** Path of a server that `scripts/servers` builds. */
 export function builtServer(name: string): string {
   const cache = process.env["DEWY_TEST_CACHE"] ?? join(homedir(), ".cache/dewy-test");
@@ -155,7 +134,7 @@ export function lazily<T extends ServerProcess>(start: () => Promise<T>): () => 
   };
 }
 
-/** As `fetch`, within two seconds. */
+/** As `fetch`, within twenty seconds. */
 export async function ask(url: string, init: BunFetchRequestInit = {}): Promise<Response> {
-  return fetch(url, { ...init, signal: AbortSignal.timeout(2000) });
+  return fetch(url, { ...init, signal: AbortSignal.timeout(20_000) });
 }

@@ -1,5 +1,5 @@
 import type { ProxyStats } from "../../src/proxy/observer.ts";
-import { freePort } from "./host.ts";
+import { freePort } from "./free-port.ts";
 
 export type ChildState = ProxyStats & { readonly cpuMs: number; readonly rssBytes: number };
 

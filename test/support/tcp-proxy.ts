@@ -4,7 +4,7 @@ import type { ReplicaAddresses } from "../../src/proxy/rotation.ts";
 import { TcpProxy } from "../../src/proxy/tcp-proxy.ts";
 import type { Address } from "../../src/util/address.ts";
 import { systemClock } from "../../src/util/time.ts";
-import { freePort } from "./host.ts";
+import { freePort } from "./free-port.ts";
 
 export interface ProxyHost extends AsyncDisposable {
   readonly proxy: TcpProxy;

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ask, builtServer, freePort, lazily, type ServerProcess, startServer } from "./server-process.ts";
+import { freePort } from "./free-port.ts";
+import { ask, builtServer, lazily, type ServerProcess, startServer } from "./server-process.ts";
 import { tempDir } from "./temp-dir.ts";
 
 /** What it does to a connection. https://github.com/Shopify/toxiproxy/tree/v2.5.0#toxics */

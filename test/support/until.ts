@@ -2,7 +2,7 @@
 export async function until<T>(
   what: string,
   ready: () => T | undefined | null | false | Promise<T | undefined | null | false>,
-  limitMs = 20_000,
+  limitMs = 40_000,
 ): Promise<T> {
   const deadline = performance.now() + limitMs;
   for (;;) {

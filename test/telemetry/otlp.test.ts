@@ -5,7 +5,7 @@ import { CollectedMetrics } from "../../src/telemetry/collected.ts";
 import { otlpExport } from "../../src/telemetry/otlp.ts";
 import { systemClock } from "../../src/util/time.ts";
 import { makeAuthority } from "../support/authority.ts";
-import { freePort } from "../support/host.ts";
+import { freePort } from "../support/free-port.ts";
 import { back, down, exporting, received } from "../support/otlp-exporter.ts";
 import { OtlpReceiver } from "../support/otlp-receiver.ts";
 import { recordingLog } from "../support/recording.ts";

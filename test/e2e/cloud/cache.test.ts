@@ -70,5 +70,5 @@ describe.each(schemes)("hosts that share a cache on %s://", (scheme) => {
       expect(agent.errors()).toEqual([]);
       expect(agent.output).not.toContain("planted-minio-secret");
     }
-  }, 90_000);
+  }, 180_000);
 });

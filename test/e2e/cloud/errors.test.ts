@@ -157,7 +157,7 @@ describe("what is wrong with a registry is said in one line, with the remedy and
       expect(/hint=(.*)$/.exec(lines[0] ?? "")?.[1] ?? "").toMatch(wrong.remedy);
       expect(run.stderr).not.toContain(secret);
     },
-    60_000,
+    180_000,
   );
 });
 
@@ -179,6 +179,6 @@ describe("what is wrong with a cache is a warning of one line, and the deploy go
       expect(run.stderr).not.toContain("ERROR");
       expect(run.stderr).not.toMatch(/planted-Secret/);
     },
-    60_000,
+    180_000,
   );
 });

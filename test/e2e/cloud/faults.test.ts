@@ -8,7 +8,7 @@ import { startToxiproxy, type Proxy as Wire } from "../../support/toxiproxy.ts";
 
 const artifact = "app_linux_amd64.tar.gz";
 /** A server that is silent is noticed at a deadline. */
-const patienceMs = 90_000;
+const patienceMs = 120_000;
 const full = process.env["DEWY_FULL"] === "1";
 /** Larger than what lies in the buffers between two processes, so that a cut is in the middle. */
 const noise = Buffer.from(crypto.getRandomValues(new Uint8Array(3_000_000))).toString("base64");
@@ -78,7 +78,7 @@ describe.each(["s3", "gs"] as const)("a registry on %s:// that is", (scheme) => 
       await publish("v1.0.0");
       const flags = ["--registry", cloud.url("app", proxy.address), "--interval", "1s"];
       const agent = host.start(["assets", "--root", host.root, ...flags], { ...cloud.env(proxy.address) });
-      await agent.logged("Deploy done", { tag: "v1.0.0" });
+      await agent.logged("Deploy done", { tag: "v1.0.0" }, patienceMs);
       for (let round = 1; round <= (full ? 5 : 1); round++) {
         const tag = `v1.${round}.0`;
         await publish(tag);
@@ -91,7 +91,7 @@ describe.each(["s3", "gs"] as const)("a registry on %s:// that is", (scheme) => 
       }
       expect(await agent.stop()).toBe(0);
     },
-    full ? 900_000 : 180_000,
+    full ? 900_000 : 400_000,
   );
 });
 
@@ -106,7 +106,7 @@ describe.each(["s3", "gs", "redis", "consul"] as const)("a shared cache on %s://
       await using host = new TestHost();
       await publish(github, host, "v1.0.0");
       const agent = start(host, github, cloud, proxy.address);
-      await agent.logged("Deploy done", { tag: "v1.0.0" });
+      await agent.logged("Deploy done", { tag: "v1.0.0" }, patienceMs);
       const rounds = full ? 5 : 1;
       for (let round = 1; round <= rounds; round++) {
         await publish(github, host, `v1.${round}.0`);
@@ -123,7 +123,7 @@ describe.each(["s3", "gs", "redis", "consul"] as const)("a shared cache on %s://
       expectWhole(other, `v1.${rounds}.0`);
       expect(await agent.stop()).toBe(0);
     },
-    full ? 900_000 : 180_000,
+    full ? 900_000 : 400_000,
   );
 });
 

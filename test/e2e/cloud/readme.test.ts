@@ -56,7 +56,7 @@ test.each(blocks)(
     expect([await shell.exited, output.join("")]).toEqual([0, ""]);
     expect(host.current()).toBe("v1.0.0");
   },
-  60_000,
+  180_000,
 );
 
 function linesOf(mark: string): string {

@@ -30,5 +30,5 @@ describe.each(["s3", "gs"] as const)("releases in a bucket of %s://", (scheme) =
     expect(await agent.stop()).toBe(0);
     expect(agent.errors()).toEqual([]);
     expect(agent.output).not.toContain("planted-minio-secret");
-  }, 90_000);
+  }, 180_000);
 });

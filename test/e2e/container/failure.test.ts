@@ -48,7 +48,7 @@ describe.each<[string, () => Promise<Engine>]>([
   let engine: Engine;
   beforeAll(async () => {
     engine = await start();
-  }, 60_000);
+  }, 180_000);
 
   test.each<[string, AppMode, readonly string[], RegExp]>([
     ["never gets healthy", "sick", [], /\/up.*503/],
@@ -59,7 +59,7 @@ describe.each<[string, () => Promise<Engine>]>([
     "%s",
     async (_what, mode, flags, reason) => {
       await using host = new ContainerHost(engine, registry);
-      const { agent, nothingLost } = await serving(host, [...flags, "--health-timeout", "3s"]);
+      const { agent, nothingLost } = await serving(host, [...flags, "--health-timeout", "6s"]);
       const digest = await host.publish("v1.1.0", mode);
       await agent.logged("Quarantined", { tag: "v1.1.0", digest });
       expect(String((await failed(agent))["error"])).toMatch(reason);
@@ -78,7 +78,7 @@ describe.each<[string, () => Promise<Engine>]>([
       await host.publish("v1.1.0");
       await host.serves("v1.1.0");
     },
-    60_000,
+    180_000,
   );
 
   test("can't be pulled for a missing layer, and takes it when it is there", async () => {
@@ -96,7 +96,7 @@ describe.each<[string, () => Promise<Engine>]>([
     await host.settled("v1.0.0", 1);
     await host.publish("v1.1.0");
     await host.serves("v1.1.0");
-  }, 60_000);
+  }, 180_000);
 
   test("may not be pulled with the credentials there are", async () => {
     const login = { username: "deploy", password: "planted-pass" };
@@ -154,9 +154,9 @@ describe("the old version serves on", () => {
     await host.publish("v1.1.0");
     const load = startLoad(host.port, { kept: 1, fresh: 1 });
     await failed(agent);
-    const { failures, requests } = await load.stop();
+    await until("there is load", () => load.seen().requests > 10);
+    const { failures } = await load.stop();
     expect(failures).toEqual([]);
-    expect(requests).toBeGreaterThan(10);
     await engine.restart();
     await host.serves("v1.1.0");
     await host.settled("v1.1.0", 1);

@@ -35,9 +35,9 @@ test("container --telemetry measures containers, their ends, health checks and t
   await host.serves("v1.0.0");
   await agent.logged("Deploy done", { tag: "v1.0.0" });
   const first = await pageWith("a connection", (page) => {
-    return (sampleValue(page, "dewy_proxy_connection_duration_seconds_count", ofPort) ?? 0) > 0;
+    const ended = sampleValue(page, "dewy_proxy_connection_duration_seconds_count", ofPort) ?? 0;
+    return ended > 0 && replicas(page) === 2;
   });
-  expect(replicas(first)).toBe(2);
   expect(sampleValue(first, "dewy_container_desired_replicas")).toBe(2);
   expect(sampleValue(first, "dewy_proxy_backends", ofPort)).toBe(2);
   expect(sampleValue(first, "dewy_proxy_connections_total", ofPort)).toBeGreaterThan(0);

@@ -50,6 +50,6 @@ describe("the user in the container", () => {
     async (image, agent, options, expected) => {
       expect(await userOf(image, agent, options)).toEqual(expected);
     },
-    60_000,
+    180_000,
   );
 });
