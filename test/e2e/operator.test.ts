@@ -11,11 +11,27 @@ describe("an operator", () => {
   let agent: RunningDewy;
   const dewy = (...args: string[]) => runDewy([...args, "--root", host.root]);
   const json = async (...args: string[]) => JSON.parse((await dewy(...args, "--json")).stdout);
+  /** As long as it is there, a deploy waits. */
+  const stop = () => join(host.scratch, "stop");
+
+  /** An order that is under way, and what it has said so far. */
+  function ordering(...args: string[]) {
+    const child = Bun.spawn([dewyBinary, ...args, "--root", host.root], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    let stderr = "";
+    const end = async () => {
+      for await (const chunk of child.stderr) stderr += Buffer.from(chunk).toString();
+      return { code: await child.exited, stderr };
+    };
+    return { said: () => stderr, done: end() };
+  }
 
   beforeAll(async () => {
     host = new TestHost();
     host.publish("v1.0.0");
-    agent = host.server([], startCommand);
+    const hook = `while [ -e '${stop()}' ]; do sleep 0.05; done`;
+    agent = host.server(["--before-deploy-hook", hook], startCommand);
     await agent.logged("Deploy done");
     host.publish("v1.1.0");
     await host.serves("v1.1.0");
@@ -147,16 +163,15 @@ describe("an operator", () => {
   }, 120_000);
 
   test("orders one thing after the other", async () => {
-    // All have come before one is carried out.
-    process.kill(agent.pid, "SIGSTOP");
-    const orders = [dewy("rollback"), dewy("restart"), dewy("deploy", "v1.1.0")];
-    const waiting = () => readFileSync("/proc/net/unix", "utf8").split(host.root).length - 2;
-    await until("all have come", () => waiting() === orders.length).finally(() =>
-      process.kill(agent.pid, "SIGCONT"),
+    writeFileSync(stop(), "");
+    const first = dewy("rollback");
+    await until("it is under way", async () => /^Busy +a rollback/m.test((await dewy("status")).stdout));
+    const others = [ordering("restart"), ordering("deploy", "v1.1.0")];
+    await until("both wait", () => others.every(({ said }) => said().includes("Waiting for "))).finally(() =>
+      rmSync(stop()),
     );
-    const results = await Promise.all(orders);
+    const results = await Promise.all([first, ...others.map(({ done }) => done)]);
     for (const { code, stderr } of results) expect({ code, stderr }).toMatchObject({ code: 0 });
-    expect(results.filter(({ stderr }) => stderr.includes("Waiting for ")).length).toBeGreaterThan(0);
     expect((await dewy("resume")).code).toBe(0);
   }, 120_000);
 
