@@ -146,7 +146,7 @@ export class ArchiveDelivery implements Delivery {
       return await activator.activate(
         { ...staged, returning: steps.returning ?? false },
         {
-          switched: () => steps.switched(releases.pathOf(release)),
+          switched: () => steps.switched(releases.pathOf(release), c),
           async commit() {
             await steps.commit(release);
             committed = true;

@@ -100,7 +100,10 @@ export class ContainerDelivery implements Delivery {
     return recorded[0] ?? null;
   }
 
-  /** The containers that run are taken over; while the engine is away it is tried again in the background. */
+  /**
+   * The containers that run are taken over; while the engine is away it is tried again in the background. One that has
+   * ended meanwhile is no crash: a restart of the engine, or an operator's `stop`, ends containers, too.
+   */
   async resume(inPlace: PlacedRelease | null, c: Call): Promise<void> {
     if (inPlace === null) return;
     this.#lastDeployedMs = releaseTime(inPlace.release).getTime();
@@ -187,7 +190,7 @@ export class ContainerDelivery implements Delivery {
       deployment,
       {
         returning: steps.returning ?? false,
-        switched: () => steps.switched(null),
+        switched: (call) => steps.switched(null, call),
         commit: async () => {
           await steps.commit(releaseName(deployedAt));
           this.#recorded.giveUp();

@@ -52,8 +52,8 @@ export interface DeliverySteps {
   readonly returning?: boolean;
   /** It is beside the others, not in use. `directory`: where its files are; null where it has none. */
   staged(directory: string | null): void;
-  /** It is in place: the after hook's moment. `directory` as before. */
-  switched(directory: string | null): Promise<void>;
+  /** It is in place: the after hook's moment. `directory` as before; `c` ends with what the hook would be for. */
+  switched(directory: string | null, c: Call): Promise<void>;
   /** It has proved itself: what is recorded becomes it. `release` names it on this host. */
   commit(release: string): Promise<void>;
 }

@@ -36,18 +36,16 @@ export interface ObtainDeps {
   readonly onProgress?: Received;
 }
 
-/** What lies in the caches under this release's names is not to be had from them again. A cache that fails is none. */
+/**
+ * What lies in this host's own cache under this release's name is not to be had from it again. A cache that fails is
+ * none. The shared one is the fleet's: it tells by its keys, or by what was published to check against, whether it fits.
+ */
 export async function forgetArtifact(
-  release: DeployableRelease,
-  { cache, shared }: Pick<ObtainDeps, "cache" | "shared">,
+  { tag, artifact }: DeployableRelease,
+  { cache }: Pick<ObtainDeps, "cache">,
   c: Call,
 ): Promise<void> {
-  const key = artifactKey(release.tag, release.artifact.name);
-  const keys = [key, sharedKeyOf(release, false)];
-  const gone = keys.flatMap((each) =>
-    [cache, shared].map((from) => from?.delete(each, withDeadline(c, 10_000))),
-  );
-  await Promise.allSettled(gone);
+  await cache.delete(artifactKey(tag, artifact.name), withDeadline(c, 10_000)).catch(() => undefined);
   c.signal.throwIfAborted();
 }
 

@@ -4,6 +4,7 @@ import type { Log } from "../log.ts";
 import type { DeployedRelease } from "../process-engine/plan.ts";
 import type { Deployment } from "../replicas/deployment.ts";
 import type { ReplicaSet } from "../replicas/replica-set.ts";
+import type { ReplicaLoss } from "../replicas/upkeep.ts";
 import type { Activator } from "./activator.ts";
 import type { ReleaseDirectory } from "./release-dir.ts";
 import { releaseTime } from "./release-name.ts";
@@ -13,6 +14,9 @@ export interface ReplicatedDeps {
   readonly releases: ReleaseDirectory;
   readonly replicas: Pick<ReplicaSet, "resume" | "update" | "restart" | "status">;
   readonly plan: (deployed: DeployedRelease) => Deployment;
+  /** The names of a release's processes that an earlier agent left running, and that have ended since. */
+  readonly diedUnwatched: (release: string) => readonly string[];
+  readonly onReplicaLost: (loss: ReplicaLoss) => void;
   /** Of the recorded release; null: it is not known. */
   readonly recordedTag: () => string | null;
   readonly log: Log;
@@ -25,6 +29,12 @@ export function replicatedActivator(deps: ReplicatedDeps): Activator {
     async resume(release, c) {
       if (release === null) return await replicas.resume(null, c);
       const version = recordedTag() ?? release;
+      for (const name of deps.diedUnwatched(release)) {
+        const reason = "it ended while no agent watched it";
+        log.warn("Replica lost", { process: name, error: reason });
+        // The missing ones are started at once: nobody was there to do so before.
+        deps.onReplicaLost({ kind: "died", version, image: release, name, reason, delayMs: 0 });
+      }
       await replicas.resume(plan({ version, release, deployedAt: releaseTime(release) }), c);
       log.info(records.startServer, { release });
     },

@@ -2,6 +2,7 @@ import { messageOf } from "../errors.ts";
 import type { Call } from "../util/async.ts";
 import { killGroup, type ShellCommand, spawnShell } from "../util/shell.ts";
 import type { Clock } from "../util/time.ts";
+import { lackIn } from "./hindrance.ts";
 import type { Probed } from "./policy.ts";
 
 /**
@@ -21,7 +22,8 @@ export async function checkCommand(
   try {
     child = spawnShell(check, ["ignore", "inherit"]);
   } catch (error) {
-    return { ok: false, seen: `${asked} could not be started: ${messageOf(error)}` };
+    const seen = `${asked} could not be started: ${lackIn(error) ?? messageOf(error)}`;
+    return { ok: false, seen, unasked: lackIn(error) !== null };
   }
   const ended = new AbortController();
   const limit = clock.sleep(limitMs, AbortSignal.any([c.signal, ended.signal])).then(

@@ -1,6 +1,7 @@
 import { systemCode } from "../errors.ts";
 import { type Address, addressText } from "../util/address.ts";
 import { abortable, type Call } from "../util/async.ts";
+import { hindranceTo, lackIn } from "./hindrance.ts";
 
 const hangUpMs = 1000;
 
@@ -25,6 +26,8 @@ export interface Talk<T> {
   /** From there on; 0: that it opens is all there is to know. */
   readonly listenMs: number;
   onRefused(reason: string): T;
+  /** This host could not connect, for a lack of its own; as `onRefused` where it is left out. */
+  onHindered?(reason: string): T;
   /** Not admitted; where `admit` is given. */
   onUnused?(): T;
   onData(bytes: Uint8Array): T | undefined;
@@ -100,7 +103,10 @@ async function open<T>(
     if ("unix" in endpoint) return await Bun.connect({ unix: endpoint.unix, socket });
     return await Bun.connect({ hostname: endpoint.host, port: endpoint.port, socket });
   } catch (error) {
-    settle(talk.onRefused(refusal(error)));
+    const hindrance = lackIn(error) ?? hindranceTo("unix" in endpoint ? null : endpoint.host);
+    settle(
+      hindrance === null || !talk.onHindered ? talk.onRefused(refusal(error)) : talk.onHindered(hindrance),
+    );
     return null;
   }
 }

@@ -35,6 +35,7 @@ export async function checkHttp(
       connectMs: limitMs,
       listenMs: limitMs,
       onRefused: (reason) => failed(reason),
+      onHindered: (reason) => ({ ...failed(reason), unasked: true }),
       onData(bytes) {
         head += new TextDecoder("latin1").decode(bytes);
         const status = statusOf(head);

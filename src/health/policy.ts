@@ -6,6 +6,8 @@ export interface Probed {
   readonly status?: number;
   /** It is too early to tell. */
   readonly pending?: boolean;
+  /** This host could not ask, for a lack of its own: that says nothing of the app. */
+  readonly unasked?: boolean;
 }
 
 /** What its checks so far say of a replica. */
@@ -42,12 +44,13 @@ export const healthcheckGraceMs = 120_000;
 /** One pass makes a replica well. One that has never passed has all the time that a new one has. */
 export function nextHealth(
   health: Health,
-  { ok, seen, pending = false }: Probed,
+  { ok, seen, pending = false, unasked = false }: Probed,
   { threshold, timeoutMs }: Pick<HealthPolicy, "threshold" | "timeoutMs">,
   nowMs: number,
 ): Health {
   if (ok)
     return { kind: "well", failures: 0, seen, sinceMs: health.kind === "well" ? health.sinceMs : nowMs };
+  if (unasked) return { ...health, seen };
   // The engine has not looked yet since it started the app again: that is no failure, for a while.
   const graceMs = timeoutMs + healthcheckGraceMs;
   if (pending && nowMs - health.sinceMs < graceMs) return { ...health, seen };

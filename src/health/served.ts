@@ -33,6 +33,7 @@ export async function checkServed(
       connectMs: limitMs,
       listenMs: survivalMs[listening ?? "unknown"],
       onRefused: failed,
+      onHindered: (reason) => ({ ...failed(reason), unasked: true }),
       // Some speak first: SMTP, databases.
       onData: () => served,
       onClosed: () => failed("accepts but does not serve"),

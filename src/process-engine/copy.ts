@@ -12,7 +12,7 @@ import type { Call } from "../util/async.ts";
 import { environment, processGroup } from "../util/procfs.ts";
 import type { Clock } from "../util/time.ts";
 import { holderOf, loopbacksOf, replicaVariable, type Sockets } from "./listening.ts";
-import type { RecordedProcess } from "./record.ts";
+import type { CopyIdentity, RecordedProcess } from "./record.ts";
 
 /** A process that was started. */
 export interface Run extends ProcessTarget {
@@ -28,8 +28,9 @@ type State =
 /** One copy of the app: a process with its group, at ports of its own. */
 export class Copy {
   #state: State = { kind: "created" };
+  #isStopping = false;
 
-  constructor(readonly identity: Omit<RecordedProcess, "pid" | "startTicks">) {}
+  constructor(readonly identity: CopyIdentity) {}
 
   get run(): Run | null {
     return this.#state.kind === "running" ? this.#state.run : null;
@@ -37,7 +38,8 @@ export class Copy {
 
   get record(): RecordedProcess {
     const { run } = this;
-    return { ...this.identity, pid: run?.pid ?? null, startTicks: run?.startTicks ?? null };
+    const [pid, startTicks] = [run?.pid ?? null, run?.startTicks ?? null];
+    return { ...this.identity, pid, startTicks, stopping: this.#isStopping };
   }
 
   started(run: Run): void {
@@ -46,6 +48,11 @@ export class Copy {
 
   ended(exit: Exit): void {
     if (this.#state.kind === "running") this.#state = { kind: "ended", run: this.#state.run, exit };
+  }
+
+  /** Whoever dies before it is stopped, the next agent must not take its end for a crash. */
+  beginStop(): void {
+    this.#isStopping = true;
   }
 
   /** Whether SIGKILL was needed. What it left in its group goes with it. */

@@ -1,9 +1,10 @@
-import { DewyError, messageOf } from "../errors.ts";
+import { DewyError } from "../errors.ts";
 import type { Probed } from "../health/policy.ts";
 import type { Log } from "../log.ts";
 import { type AppEnvironment, appEnvironment } from "../process/environment.ts";
 import { watchProcess } from "../process/process.ts";
 import { spawnApp } from "../process/spawn.ts";
+import { keeperOf } from "../process/unwatched.ts";
 import type {
   EngineListening,
   Instance,
@@ -15,12 +16,15 @@ import type { Call } from "../util/async.ts";
 import { processAgeMs } from "../util/procfs.ts";
 import { SocketTables } from "../util/socket-tables.ts";
 import type { Clock } from "../util/time.ts";
+import { Copies } from "./copies.ts";
 import { Copy, type Run } from "./copy.ts";
 import { type FoundProcess, findProcesses } from "./found.ts";
 import { checkCopy } from "./health-command.ts";
 import { asListening, holderOf, loopbacksOf, replicaVariable, type Sockets } from "./listening.ts";
 import { PrivatePorts } from "./private-ports.ts";
-import type { ProcessRecord } from "./record.ts";
+import type { ProcessRecord, RecordedProcess } from "./record.ts";
+import type { ProcessSpec } from "./spec.ts";
+import { diedUnwatched } from "./unwatched.ts";
 import { processWords } from "./words.ts";
 
 export interface ProcessEngineOptions extends AppEnvironment {
@@ -37,19 +41,6 @@ export interface ProcessEngineDeps {
   readonly log: Log;
 }
 
-/** How one process is to be made. */
-export interface ProcessSpec {
-  readonly name: string;
-  /** The release directory's name. */
-  readonly release: string;
-  readonly command: readonly string[];
-  readonly labels: Readonly<Record<string, string>>;
-  /** What the app is told beside its ports. */
-  readonly env: Readonly<Record<string, string>>;
-  /** Each of the app's ports, and the variable that tells it which one it got. */
-  readonly ports: readonly { readonly appPort: number; readonly variable: string }[];
-}
-
 interface Watcher {
   readonly labels: Readonly<Record<string, string>>;
   readonly onEvent: (event: InstanceEvent) => void;
@@ -61,7 +52,7 @@ interface Watcher {
  */
 export class ProcessEngine implements ReplicaEngine {
   readonly words = processWords;
-  readonly #copies = new Map<string, Copy>();
+  readonly #copies: Copies;
   readonly #specs = new Map<string, ProcessSpec>();
   readonly #watchers = new Set<Watcher>();
   readonly #ports: PrivatePorts;
@@ -70,29 +61,43 @@ export class ProcessEngine implements ReplicaEngine {
   private constructor(
     private readonly options: ProcessEngineOptions,
     private readonly deps: ProcessEngineDeps,
+    keeper: string | null,
+    private readonly died: readonly RecordedProcess[],
   ) {
+    this.#copies = new Copies(keeper, deps);
     this.#ports = new PrivatePorts(new Set(options.avoidPorts));
     this.#tables = new SocketTables(deps.clock);
   }
 
   /** Knows what the last agent of this directory left running; starts and stops nothing. */
   static open(options: ProcessEngineOptions, deps: ProcessEngineDeps): ProcessEngine {
-    const engine = new ProcessEngine(options, deps);
-    for (const found of findProcesses(options, deps.record.read())) engine.#adopt(found);
+    const keeper = keeperOf(options.env);
+    const left = deps.record.read();
+    const found = findProcesses(options, left.processes);
+    const engine = new ProcessEngine(options, deps, keeper, diedUnwatched(left, found, keeper));
+    for (const each of found) engine.#adopt(each);
     return engine;
+  }
+
+  /** The names of a release's processes that a predecessor left running, and that have ended by themselves since. */
+  diedUnwatched(release: string): readonly string[] {
+    return this.died.filter((each) => each.release === release).map(({ name }) => name);
+  }
+
+  /** From now on no end of a process is a crash, also to a successor: whoever stops dewy may not wait for it. */
+  beginStop(): void {
+    this.#copies.beginStop();
   }
 
   /** Answers the id. */
   async create(spec: ProcessSpec): Promise<string> {
     const id = crypto.randomUUID().replaceAll("-", "");
-    const taken = new Set(
-      [...this.#copies.values()].flatMap(({ identity }) => identity.ports.map(({ hostPort }) => hostPort)),
-    );
-    const ports: { appPort: number; hostPort: number }[] = [];
-    for (const { appPort } of spec.ports) ports.push({ appPort, hostPort: await this.#ports.take(taken) });
+    const ofOthers = this.#copies.all.flatMap(({ identity }) => identity.ports);
+    const taken = new Set(ofOthers.map(({ hostPort }) => hostPort));
+    const ports = spec.ports.map(({ appPort }) => ({ appPort, hostPort: this.#ports.take(taken) }));
     const { name, release, labels } = spec;
     const createdAt = this.deps.clock.now().toISOString();
-    this.#copies.set(id, new Copy({ id, name, release, labels: { ...labels }, ports, createdAt }));
+    this.#copies.add(new Copy({ id, name, release, labels: { ...labels }, ports, createdAt }));
     this.#specs.set(id, spec);
     this.#tell(id, "create");
     return id;
@@ -108,11 +113,11 @@ export class ProcessEngine implements ReplicaEngine {
     const { command } = spec;
     const { root, user } = this.options;
     // An agent that dies right after the spawn leaves a process that bears this id.
-    this.#note(copy);
+    this.#copies.note(copy);
     const env = appEnvironment(this.options, this.#variables(copy, spec));
     const spawned = spawnApp({ command, root, env, user }, {});
     this.#watch(copy, { ...spawned, startedAt: this.deps.clock.now() });
-    this.#note();
+    this.#copies.note();
     this.#tell(id, "start");
   }
 
@@ -126,14 +131,14 @@ export class ProcessEngine implements ReplicaEngine {
 
   async list(labels: Readonly<Record<string, string>>): Promise<readonly Instance[]> {
     const sockets = await this.#sockets();
-    const all = [...this.#copies.values()].filter(({ identity }) => bears(identity.labels, labels));
+    const all = this.#copies.all.filter(({ identity }) => bears(identity.labels, labels));
     return all.map((copy) => copy.toInstance(sockets));
   }
 
   async stop(id: string, graceMs: number, c: Call): Promise<void> {
     const copy = this.#copies.get(id);
     if (copy === undefined) return;
-    if (!(await copy.stop(graceMs, this.deps.clock, c))) return;
+    if (!(await this.#end(copy, graceMs, c))) return;
     this.deps.log.warn("Process killed: it did not stop in time", {
       process: copy.identity.name,
       hint: "let the app end on SIGTERM, or raise --stop-timeout",
@@ -143,10 +148,9 @@ export class ProcessEngine implements ReplicaEngine {
   async remove(id: string, c: Call): Promise<void> {
     const copy = this.#copies.get(id);
     if (copy === undefined) return;
-    await copy.stop(0, this.deps.clock, c);
+    await this.#end(copy, 0, c);
     this.#copies.delete(id);
     this.#specs.delete(id);
-    this.#note();
     this.#tell(id, "destroy");
   }
 
@@ -182,7 +186,7 @@ export class ProcessEngine implements ReplicaEngine {
 
   /** Nobody need look where nothing runs. */
   async #sockets(): Promise<Sockets> {
-    return [...this.#copies.values()].some(({ run }) => run !== null) ? await this.#tables.listening() : [];
+    return this.#copies.all.some(({ run }) => run !== null) ? await this.#tables.listening() : [];
   }
 
   #variables({ identity }: Copy, spec: ProcessSpec): Record<string, string> {
@@ -196,7 +200,7 @@ export class ProcessEngine implements ReplicaEngine {
   #adopt({ identity, pid, startTicks }: FoundProcess): void {
     const { clock } = this.deps;
     const copy = new Copy(identity);
-    this.#copies.set(identity.id, copy);
+    this.#copies.add(copy);
     const startedAt = new Date(clock.now().getTime() - processAgeMs(startTicks));
     const exited = watchProcess(pid, startTicks, clock);
     const { root } = this.options;
@@ -207,19 +211,15 @@ export class ProcessEngine implements ReplicaEngine {
     copy.started(run);
     void run.exited.then((exit) => {
       copy.ended(exit);
-      this.#note();
+      this.#copies.note();
       this.#tell(copy.identity.id, "die");
     });
   }
 
-  /** A record that can't be written must not keep the app from running: it only serves a successor. */
-  #note(spawning?: Copy): void {
-    const running = [...this.#copies.values()].filter((copy) => copy.run !== null || copy === spawning);
-    try {
-      this.deps.record.write(running.map(({ record }) => record));
-    } catch (error) {
-      this.deps.log.warn("Record of processes not written", { error: messageOf(error) });
-    }
+  /** Whether SIGKILL was needed. */
+  async #end(copy: Copy, graceMs: number, c: Call): Promise<boolean> {
+    if (copy.run !== null) this.#copies.beginStop(copy);
+    return await copy.stop(graceMs, this.deps.clock, c);
   }
 
   #tell(id: string, action: string): void {

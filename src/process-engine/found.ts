@@ -5,11 +5,11 @@ import { labelsOfApp } from "../replicas/labels.ts";
 import { environment, processIds, processStat } from "../util/procfs.ts";
 import type { User } from "../util/user.ts";
 import { replicaVariable } from "./listening.ts";
-import type { RecordedProcess } from "./record.ts";
+import type { CopyIdentity, RecordedProcess } from "./record.ts";
 
 /** A copy that runs though no agent of now has started it. */
 export interface FoundProcess {
-  readonly identity: Omit<RecordedProcess, "pid" | "startTicks">;
+  readonly identity: CopyIdentity;
   readonly pid: number;
   readonly startTicks: number;
 }
@@ -23,7 +23,7 @@ export function findProcesses(
   record: readonly RecordedProcess[],
 ): readonly FoundProcess[] {
   const marked = markedProcesses(root, user);
-  const recorded = record.flatMap(({ pid, startTicks, ...identity }): FoundProcess[] => {
+  const recorded = record.flatMap(({ pid, startTicks, stopping: _, ...identity }): FoundProcess[] => {
     if (pid !== null && startTicks !== null && processIsAlive(pid, startTicks)) {
       return [{ identity, pid, startTicks }];
     }

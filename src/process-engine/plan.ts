@@ -2,7 +2,8 @@ import { inRelease, releaseVariable } from "../process/in-release.ts";
 import type { Deployment } from "../replicas/deployment.ts";
 import { containerName, writeLabels } from "../replicas/labels.ts";
 import type { User } from "../util/user.ts";
-import type { ProcessEngine, ProcessSpec } from "./engine.ts";
+import type { ProcessEngine } from "./engine.ts";
+import type { ProcessSpec } from "./spec.ts";
 
 /** What the operator chose for an app's processes, whichever release they run. */
 export interface ProcessPlan {

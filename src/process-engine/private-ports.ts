@@ -1,6 +1,15 @@
-import { readFileSync } from "node:fs";
-import { DewyError } from "../errors.ts";
-import { readTcpTables } from "../util/socket-table.ts";
+import { closeSync, readFileSync } from "node:fs";
+import { DewyError, systemCode, toDewyError } from "../errors.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  bindSocket,
+  IPPROTO_IPV6,
+  IPV6_V6ONLY,
+  setSocketOption,
+  streamSocket,
+} from "../util/libc.ts";
+import { ipv4Address, ipv6Address } from "../util/sockaddr.ts";
 
 interface Range {
   readonly first: number;
@@ -39,13 +48,12 @@ export class PrivatePorts {
   }
 
   /** One that is free now, and is none of `taken`. Fails with `engine-failed` when there is none. */
-  async take(taken: ReadonlySet<number>): Promise<number> {
-    const tables = (await readTcpTables()) ?? "";
+  take(taken: ReadonlySet<number>): number {
     const size = sizeOf(this.#ranges);
     for (let tries = 0; tries < size; tries++) {
       const port = portAt(this.#ranges, this.#next);
       this.#next = (this.#next + 1) % size;
-      if (!this.avoid.has(port) && !taken.has(port) && !isBound(port, tables) && canListen(port)) return port;
+      if (!this.avoid.has(port) && !taken.has(port) && isFree(port)) return port;
     }
     throw new DewyError("engine-failed", "no port is free for the app", {
       hint: "see what listens on this host: ss -ltnp",
@@ -74,14 +82,6 @@ function ephemeralRange(): Range {
   return first > 0 && last >= first ? { first, last } : usual;
 }
 
-/**
- * By a socket of whatever state: an app that does not set SO_REUSEADDR is kept out by an ended connection, too. One to
- * that port of another host counts as well: there are others.
- */
-function isBound(port: number, tables: string): boolean {
-  return tables.includes(`:${port.toString(16).toUpperCase().padStart(4, "0")} `);
-}
-
 function read(path: string): string {
   try {
     return readFileSync(path, "utf8");
@@ -90,12 +90,34 @@ function read(path: string): string {
   }
 }
 
-/** What the tables do not show: a port in another's hands that this user may not see, or may not use. */
-function canListen(port: number): boolean {
+/**
+ * Whether an app may have it, on whatever address and without SO_REUSEADDR: to such a one even an ended connection is in
+ * the way for a minute. Only the kernel knows at a cost that does not grow with the host's sockets: it is asked as the
+ * app will ask it.
+ */
+function isFree(port: number): boolean {
   try {
-    Bun.listen({ hostname: "127.0.0.1", port, socket: { data: () => undefined } }).stop(true);
+    return binds(AF_INET6, ipv6Address("::", port)) ?? binds(AF_INET, ipv4Address("0.0.0.0", port)) ?? false;
+  } catch (error) {
+    throw toDewyError(error, `try whether port ${port} is free`);
+  }
+}
+
+/** null: there is no such family here. */
+function binds(family: number, address: ArrayBuffer): boolean | null {
+  let fd: number | null = null;
+  try {
+    fd = streamSocket(family);
+    // An IPv6 socket that hears IPv4 as well collides with all of both.
+    if (family === AF_INET6) setSocketOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+    bindSocket(fd, address);
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === "EADDRINUSE" || code === "EACCES") return false;
+    if (code === "EAFNOSUPPORT" || code === "EADDRNOTAVAIL") return null;
+    throw error;
+  } finally {
+    if (fd !== null) closeSync(fd);
   }
 }

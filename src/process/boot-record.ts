@@ -32,3 +32,12 @@ export function writeBootRecord(path: string, record: object): void {
     throw error;
   }
 }
+
+/** What it says holds no more, and what does can't be written: this takes no room. */
+export function dropBootRecord(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // Nothing can be changed here: whoever reads it finds it as it is.
+  }
+}

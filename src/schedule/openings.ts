@@ -5,6 +5,8 @@ import { evenStretches } from "./zone.ts";
 export const horizonMs = 400 * dayMs;
 /** After so long weekdays fall on the same dates again. */
 const calendarCycleMs = 28 * 366 * dayMs;
+/** Who is to deploy at no moment of so long a time is to deploy never. */
+const tooLongMs = 3653 * dayMs;
 const stepMs = 6 * 3_600_000;
 
 /** In one of the windows, if there are any but those of never, and in none of never. */
@@ -24,12 +26,16 @@ export function nextClosed(windows: readonly Window[], fromMs: number, withinMs:
   return firstMoment(windows, fromMs, withinMs, false);
 }
 
-/** Whether no moment will ever be open, once the dates that are named have passed. */
+/**
+ * Whether no moment will ever be open, once the dates that are named have passed or, where they reach too far, from next
+ * year on: what is open only before then ends in a wait that nobody lives to see the end of.
+ */
 export function neverOpens(windows: readonly Window[], nowMs: number): boolean {
   const lastDateMs = Math.max(
     nowMs,
     ...windows.map(({ days }) => (days.kind === "dates" ? days.lastMs + 3 * dayMs : 0)),
   );
+  if (lastDateMs > nowMs + tooLongMs) return nextOpen(windows, nowMs + horizonMs, tooLongMs) === null;
   const yearly = windows.some(({ days }) => days.kind === "year");
   return nextOpen(windows, lastDateMs, yearly ? calendarCycleMs : horizonMs) === null;
 }

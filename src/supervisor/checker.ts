@@ -1,6 +1,7 @@
 import { messageOf } from "../errors.ts";
 import { checkCommand } from "../health/command.ts";
 import { type Endpoint, urlOf } from "../health/dial.ts";
+import { lackIn } from "../health/hindrance.ts";
 import { checkHttp } from "../health/http.ts";
 import type { Probed } from "../health/policy.ts";
 import { checkedVariable } from "../process/environment.ts";
@@ -77,7 +78,7 @@ export class Checker {
   /** Fails only when `c` aborts. */
   async check(subject: Subject, manner: Manner, c: Call): Promise<OwnProbe> {
     const result = await this.#check(subject, manner, c);
-    if (result.kind === "asked") {
+    if (result.kind === "asked" && result.probed.unasked !== true) {
       this.#checks += 1;
       if (!result.probed.ok) this.#failures += 1;
     }
@@ -99,7 +100,7 @@ export class Checker {
       return await checkCommand({ command: health.command, root, env, user }, limitMs, this.clock, c);
     } catch (error) {
       c.signal.throwIfAborted();
-      return { ok: false, seen: messageOf(error) };
+      return { ok: false, seen: messageOf(error), unasked: lackIn(error) !== null };
     }
   }
 

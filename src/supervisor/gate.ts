@@ -1,5 +1,6 @@
 import { DewyError } from "../errors.ts";
 import { records } from "../events.ts";
+import { healthUnknown } from "../health/unknown.ts";
 import { duration, type Log } from "../log.ts";
 import type { Call } from "../util/async.ts";
 import { type Clock, formatDuration } from "../util/time.ts";
@@ -24,7 +25,7 @@ const maxVainHolds = 4;
 const untoldTries = 3;
 
 interface GateDeps {
-  readonly checker: Checker;
+  readonly checker: Pick<Checker, "check" | "command" | "urlOf">;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -43,7 +44,21 @@ interface Course {
   otherTook: boolean;
   /** The last failure of the generation itself; null: it was never asked. */
   seen: string | null;
+  /** What this host lacked to ask it, since it was last asked; null: nothing. */
+  hindrance: string | null;
 }
+
+const unbegun: Readonly<Course> = {
+  passes: 0,
+  attempts: 0,
+  untold: 0,
+  width: 1,
+  misses: 0,
+  vainHolds: 0,
+  otherTook: false,
+  seen: null,
+  hindrance: null,
+};
 
 /** Lets a generation through once it has answered well often enough in a row. */
 export class Gate {
@@ -56,7 +71,8 @@ export class Gate {
 
   /**
    * Checks until `passes` good answers in a row have come. Fails with `health-failed` once `timeoutMs` have passed
-   * since `sinceMs`. `proof`: the generation itself must have answered.
+   * since `sinceMs`, with `health-unknown` where this host could not ask. `proof`: the generation itself must have
+   * answered.
    */
   async pass(
     subject: Subject,
@@ -66,16 +82,7 @@ export class Gate {
     const { checker, clock } = this.deps;
     const { timeoutMs, intervalMs, passes, command } = this.options;
     const deadlineMs = sinceMs + timeoutMs;
-    const course: Course = {
-      passes: 0,
-      attempts: 0,
-      untold: 0,
-      width: 1,
-      misses: 0,
-      vainHolds: 0,
-      otherTook: false,
-      seen: null,
-    };
+    const course: Course = { ...unbegun };
     for (;;) {
       const leftMs = deadlineMs - clock.monotonicMs();
       if (leftMs <= (course.attempts > 0 ? minCheckMs : 0)) throw this.#failed(course, subject);
@@ -104,10 +111,8 @@ export class Gate {
       if (inARow >= passes) return "untold";
       if (leftMs <= intervalMs) {
         const seen = probed?.seen ?? null;
-        throw this.#failed(
-          { attempts, seen, passes: 0, untold: 0, width: 1, misses: 0, vainHolds: 0, otherTook: false },
-          subject,
-        );
+        const hindrance = probed?.unasked === true ? seen : null;
+        throw this.#failed({ ...unbegun, attempts, seen, hindrance }, subject);
       }
       await clock.sleep(intervalMs, c.signal);
     }
@@ -126,7 +131,8 @@ export class Gate {
 
   #failed(course: Course, subject: Subject): DewyError {
     const failure = failureOf(course, this.options.timeoutMs);
-    this.deps.log.warn(records.healthFailed, {
+    const record = course.hindrance === null ? records.healthFailed : records.healthUnknown;
+    this.deps.log.warn(record, {
       url: this.deps.checker.urlOf(subject),
       error: failure.message,
       attempts: course.attempts,
@@ -158,6 +164,10 @@ function isHolding({ otherTook, misses, vainHolds }: Course): boolean {
 }
 
 function note(result: OwnProbe, course: Course): void {
+  if (result.kind === "asked" && result.probed.unasked === true) {
+    course.hindrance = result.probed.seen;
+    return;
+  }
   course.untold = result.kind === "untold" ? course.untold + 1 : 0;
   course.misses = result.kind === "asked" ? 0 : course.misses + 1;
   if (result.kind === "other") {
@@ -166,11 +176,13 @@ function note(result: OwnProbe, course: Course): void {
   }
   if (result.kind !== "asked") return;
   course.attempts += 1;
+  course.hindrance = null;
   course.passes = result.probed.ok ? course.passes + 1 : 0;
   if (!result.probed.ok) course.seen = result.probed.seen;
 }
 
-function failureOf({ seen, otherTook, attempts }: Course, timeoutMs: number): DewyError {
+function failureOf({ seen, otherTook, attempts, hindrance }: Course, timeoutMs: number): DewyError {
+  if (hindrance !== null) return healthUnknown("version", hindrance);
   const within = `within ${formatDuration(timeoutMs)}`;
   if (seen !== null) {
     return new DewyError("health-failed", `the new version did not get healthy ${within}: ${seen}`, {

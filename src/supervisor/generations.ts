@@ -1,15 +1,16 @@
 import { messageOf } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { groupMembers, type ProcessIdentity, stopProcess, watchProcess } from "../process/process.ts";
+import { keeperOf } from "../process/unwatched.ts";
 import type { Call } from "../util/async.ts";
 import { processAgeMs } from "../util/procfs.ts";
 import type { Clock } from "../util/time.ts";
+import { Ended } from "./ended.ts";
 import type { Generation } from "./generation.ts";
 import { type Inherited, type LaunchOptions, launch } from "./launch.ts";
 import { type ListenSpec, listenName } from "./listen-spec.ts";
 import type { RecordedGeneration, RecordFile, SupervisorRecord } from "./record.ts";
 import { type Inheritance, takeOver } from "./takeover.ts";
-import { keeperOf } from "./unwatched.ts";
 
 export interface GenerationOptions extends LaunchOptions {
   readonly listen: readonly ListenSpec[];
@@ -32,6 +33,7 @@ export class Generations {
   readonly #draining = new Map<Generation, Promise<void>>();
   readonly #stopping = new WeakMap<Generation, Promise<void>>();
   readonly #left = new WeakMap<Generation, readonly ProcessIdentity[]>();
+  readonly #ended: Ended;
   readonly #closing = new AbortController();
   #lastNumber: number;
   #isStopping = false;
@@ -42,7 +44,8 @@ export class Generations {
     private readonly inherited: SupervisorRecord | null,
     private readonly inheritance: Inheritance,
   ) {
-    const { orphans } = inheritance;
+    const { orphans, died } = inheritance;
+    this.#ended = new Ended(died, { clock: deps.clock, onForgotten: () => this.#note() });
     for (const orphan of orphans) {
       const exited = watchProcess(orphan.pid, orphan.startTicks, deps.clock);
       const startedMs = deps.clock.monotonicMs() - processAgeMs(orphan.startTicks);
@@ -56,12 +59,14 @@ export class Generations {
     const record = deps.record.read();
     const keeper = keeperOf(options.env);
     const inheritance = await takeOver({ ...options, keeper }, record, deps, c);
-    return new Generations(options, deps, record, inheritance);
+    const generations = new Generations(options, deps, record, inheritance);
+    if (inheritance.orphans.length > 0) generations.#noteAdopted();
+    return generations;
   }
 
-  /** A predecessor left the release's app running, and it has ended by itself since. */
+  /** The release's app ended by itself, and no predecessor has acted on it. */
   diedUnwatched(release: string): boolean {
-    return this.inheritance.died.has(release);
+    return this.inheritance.died.some((run) => run.release === release);
   }
 
   get #listeners() {
@@ -144,6 +149,18 @@ export class Generations {
     this.#note();
   }
 
+  /** Stops what it left when it ended by itself. */
+  bury(generation: Generation): void {
+    this.#ended.add(recorded(generation));
+    this.forgetEnded(generation.release);
+    void this.stop(generation);
+  }
+
+  /** Whoever was to be told of an end of what is current has been. */
+  forgetEnded(release: string | null): void {
+    this.#ended.forget(release, this.#closing.signal);
+  }
+
   /** Stops all but `serving` in the background: they finish their requests while it serves. */
   retireOthers(serving: Generation): void {
     for (const generation of this.#alive) {
@@ -181,22 +198,38 @@ export class Generations {
     for (const listener of this.#listeners) listener.close();
   }
 
-  /**
-   * With what is about to be spawned. A record that can't be written must not keep the app from running: it only serves
-   * a successor.
-   */
+  /** It is kept by this agent now, and not being stopped; it runs as the predecessor started it. */
+  #noteAdopted(): void {
+    if (this.inherited === null) this.#note();
+    else this.#write({ ...this.inherited, ...this.#kept, rehearsals: [] });
+  }
+
+  get #kept() {
+    return {
+      generations: [...this.#alive].map(recorded),
+      ended: [...this.#ended.all],
+      keeper: keeperOf(this.options.env),
+      stopping: this.#isStopping,
+    };
+  }
+
+  /** With what is about to be spawned. */
   #note(spawning: Partial<Record<"generations" | "rehearsals", RecordedGeneration[]>> = {}): void {
     const { generations = [], rehearsals = [] } = spawning;
+    this.#write({
+      command: [...this.options.command],
+      user: recordedUser(this.options),
+      listeners: this.#listeners.map(({ spec, inode }) => ({ name: listenName(spec), inode })),
+      ...this.#kept,
+      generations: [...this.#kept.generations, ...generations],
+      rehearsals: [...[...this.#rehearsing].map(recorded), ...rehearsals],
+    });
+  }
+
+  /** A record that can't be written must not keep the app from running: it only serves a successor. */
+  #write(record: Parameters<RecordFile["write"]>[0]): void {
     try {
-      this.deps.record.write({
-        command: [...this.options.command],
-        user: recordedUser(this.options),
-        listeners: this.#listeners.map(({ spec, inode }) => ({ name: listenName(spec), inode })),
-        generations: [...[...this.#alive].map(recorded), ...generations],
-        rehearsals: [...[...this.#rehearsing].map(recorded), ...rehearsals],
-        keeper: keeperOf(this.options.env),
-        stopping: this.#isStopping,
-      });
+      this.deps.record.write(record);
     } catch (error) {
       this.deps.log.warn("Supervisor record not written", { error: messageOf(error) });
     }

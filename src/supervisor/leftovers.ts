@@ -36,7 +36,8 @@ export function stopLeftovers(
       hint: "connections wait for the new processes as soon as the proxy listens",
     });
   }
-  if (orphans.length > 0) record.markStopping();
+  // Also where it has died: it is none of the app that an agent without --proxy will run again.
+  record.markStopping();
   const ends = Promise.all([
     stopStrays(options, known, clock, c),
     ...orphans.map((orphan) => stopProcess(orphan, stopTimeoutMs, clock, c)),

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, lstatSync, rmSync } from "node:fs";
 import { DewyError, systemCode, toDewyError } from "../errors.ts";
-import { ipv6Bytes, isIPv4 } from "../util/ip.ts";
+import { isIPv4 } from "../util/ip.ts";
 import {
   AF_INET,
   AF_INET6,
@@ -15,6 +15,7 @@ import {
   streamSocket,
 } from "../util/libc.ts";
 import { describeHolders } from "../util/procfs.ts";
+import { ipv4Address, ipv6Address, unixAddress } from "../util/sockaddr.ts";
 import { type ListenSpec, listenName } from "./listen-spec.ts";
 import { listeningInodes } from "./listening.ts";
 
@@ -93,39 +94,6 @@ function listening(family: number, address: ArrayBuffer, prepare: (fd: number) =
 
 function reuse(fd: number): void {
   setSocketOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-}
-
-/** macOS puts a length byte before a one-byte family. */
-function address(family: number, size: number): { buffer: ArrayBuffer; bytes: Uint8Array; view: DataView } {
-  const buffer = new ArrayBuffer(size);
-  const view = new DataView(buffer);
-  if (process.platform === "darwin") {
-    view.setUint8(0, size);
-    view.setUint8(1, family);
-  } else {
-    view.setUint16(0, family, true);
-  }
-  return { buffer, bytes: new Uint8Array(buffer), view };
-}
-
-function ipv4Address(host: string, port: number): ArrayBuffer {
-  const { buffer, bytes, view } = address(AF_INET, 16);
-  view.setUint16(2, port);
-  bytes.set(host.split(".").map(Number), 4);
-  return buffer;
-}
-
-function ipv6Address(host: string, port: number): ArrayBuffer {
-  const { buffer, bytes, view } = address(AF_INET6, 28);
-  view.setUint16(2, port);
-  bytes.set(ipv6Bytes(host), 8);
-  return buffer;
-}
-
-function unixAddress(path: string): ArrayBuffer {
-  const { buffer, bytes } = address(AF_UNIX, 110);
-  bytes.set(new TextEncoder().encode(path), 2);
-  return buffer;
 }
 
 /** A socket file nobody answers on is left over from a process that was killed. */

@@ -1,5 +1,6 @@
 import { acceptedInodes } from "../health/accepted.ts";
 import type { Unused } from "../health/dial.ts";
+import { hindranceTo } from "../health/hindrance.ts";
 import { checkHttp } from "../health/http.ts";
 import type { Probed } from "../health/policy.ts";
 import type { Address } from "../util/address.ts";
@@ -8,7 +9,7 @@ import type { Clock } from "../util/time.ts";
 import { ownerOf } from "./accept-owner.ts";
 
 /**
- * What one try to ask a certain generation came to: `asked`: it took the connection; `other`: another one did;
+ * What one try to ask a certain generation came to: `asked`: it took the connection, or this host could make none; `other`: another one did;
  * `untaken`: none did; `untold`: who did can't be found out.
  */
 export type OwnProbe =
@@ -44,13 +45,22 @@ export async function askOwn(
 ): Promise<OwnProbe> {
   const round = new Round(target, limitMs, clock, c);
   const results = await Promise.all(Array.from({ length: width }, () => round.try()));
+  const isAsked = (result: OwnProbe) => result.kind === "asked" && result.probed.unasked !== true;
   const telling = (["asked", "untold", "other"] as const).map((kind) =>
     results.find((result) => result.kind === kind),
   );
-  return telling.find((result) => result !== undefined) ?? { kind: "untaken" };
+  return results.find(isAsked) ?? telling.find((result) => result !== undefined) ?? { kind: "untaken" };
 }
 
 type Taker = Exclude<OwnProbe["kind"], "asked"> | "own";
+
+/** What became of one try. */
+interface Seat {
+  taker: Taker;
+  isClosed: boolean;
+  /** What this host lacked to find out who took it. */
+  lack: string | null;
+}
 
 /** A connection that is open, and waits to be taken. */
 interface Waiting {
@@ -76,9 +86,11 @@ class Round {
 
   async try(): Promise<OwnProbe> {
     const { address, path } = this.target;
-    const seat: { taker: Taker; isClosed: boolean } = { taker: "untaken", isClosed: false };
+    const seat: Seat = { taker: "untaken", isClosed: false, lack: null };
     const admit = async (connection: Unused): Promise<boolean> => {
       const taker = await this.#takerOf(connection);
+      // Who has no descriptor left to look with finds nobody.
+      if (taker !== "own") seat.lack = hindranceTo(null);
       // Closed by the server meanwhile, or another one of this round has come first.
       if (seat.isClosed || this.#isFound) return false;
       seat.taker = taker;
@@ -87,7 +99,9 @@ class Round {
     };
     const probed = await checkHttp(address, { path, greeting: "", admit }, this.limitMs, this.c);
     seat.isClosed = true;
-    return seat.taker === "own" ? { kind: "asked", probed } : { kind: seat.taker };
+    if (seat.taker === "own" || probed.unasked === true) return { kind: "asked", probed };
+    if (seat.lack !== null) return { kind: "asked", probed: { ...probed, seen: seat.lack, unasked: true } };
+    return { kind: seat.taker };
   }
 
   #takerOf(connection: Unused): Promise<Taker> {

@@ -14,7 +14,7 @@ export class Prover {
     private readonly clock: Clock,
   ) {}
 
-  /** Fails with `start-failed` if the generation ends before, with `health-failed` if it does not get well in time. */
+  /** Fails with `start-failed` if the generation ends before, as Gate if it does not get well in time. */
   async prove(next: Generation, subject: Subject, c: Call): Promise<Verdict> {
     const proven = new AbortController();
     const call = { signal: AbortSignal.any([c.signal, proven.signal]) };
@@ -27,7 +27,7 @@ export class Prover {
       if ("told" in first) return first.told;
       const when = this.gate === null ? "right after its start" : "before it had proved itself";
       throw new DewyError("start-failed", `the new server ${describeExit(first.how)} ${when}`, {
-        hint: "see the app's own output",
+        hint: "see the app's own output; an app that opens its port itself, rather than take it over, needs --proxy",
       });
     } finally {
       verdict.catch(() => undefined);

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { readBootRecord, writeBootRecord } from "../process/boot-record.ts";
+import { dropBootRecord, readBootRecord, writeBootRecord } from "../process/boot-record.ts";
 
 const generationSchema = v.object({
   number: v.number(),
@@ -22,6 +22,8 @@ const recordSchema = v.object({
   stopping: v.optional(v.boolean(), false),
   /** Runs on private sockets: a successor stops them. */
   rehearsals: v.optional(v.array(generationSchema), []),
+  /** Ended by themselves, and this agent may not have acted on it yet: a successor does. */
+  ended: v.optional(v.array(generationSchema), []),
 });
 
 export type SupervisorRecord = v.InferOutput<typeof recordSchema>;
@@ -39,8 +41,14 @@ export class RecordFile {
     return readBootRecord(this.path, (value) => v.parse(recordSchema, value));
   }
 
+  /** Where it can't be noted that the app is being stopped there is none afterwards, so that its end is no crash either. */
   write(record: Omit<v.InferInput<typeof recordSchema>, "version" | "bootId">): void {
-    writeBootRecord(this.path, record);
+    try {
+      writeBootRecord(this.path, record);
+    } catch (error) {
+      if (record.stopping === true) dropBootRecord(this.path);
+      throw error;
+    }
   }
 
   /** Of what a predecessor left. Where it can't be written, the app is stopped all the same. */
@@ -50,7 +58,7 @@ export class RecordFile {
     try {
       this.write({ ...record, stopping: true });
     } catch {
-      // At worst its end is taken for a crash.
+      // There is no record now: nothing counts.
     }
   }
 }

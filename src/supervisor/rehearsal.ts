@@ -4,7 +4,7 @@ import type { Call } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
 import type { User } from "../util/user.ts";
 import type { Subject } from "./checker.ts";
-import { endWith } from "./end-with.ts";
+import { whileServing } from "./end-with.ts";
 import type { Generation } from "./generation.ts";
 import type { Generations } from "./generations.ts";
 import type { ListenSpec } from "./listen-spec.ts";
@@ -33,22 +33,26 @@ export class Rehearsal {
 
   /**
    * Starts the release on private sockets, waits until it has proved itself, and stops it. Fails as a real start would,
-   * and with `internal` when what serves meanwhile ends: it is to be started again at once.
+   * and with `serving-ended` when what serves meanwhile ends: it is to be started again at once.
    */
   async run(release: string, serving: Generation | null, c: Call): Promise<void> {
+    const { clock } = this.deps;
+    const rehearse = (call: Call) => this.#rehearse(release, call);
+    if (serving === null) await rehearse(c);
+    else await whileServing(serving, "while the new version was rehearsed", rehearse, clock, c);
+  }
+
+  async #rehearse(release: string, c: Call): Promise<void> {
     const { generations, prover, clock, log } = this.deps;
     const environment = () => this.deps.environment(release);
     const sinceMs = clock.monotonicMs();
-    const over = new AbortController();
-    if (serving !== null) endWith(serving, over, "while the new version was rehearsed");
     using sockets = await PrivateSockets.open(this.options.listen, this.options);
     const rehearsed = generations.startPrivately(release, sockets.inherited);
     log.info("Rehearsal started", { release, pid: rehearsed.pid });
     const { endpoint } = sockets;
     const { pid, startedMs } = rehearsed;
     try {
-      const call = { signal: AbortSignal.any([c.signal, over.signal]) };
-      await prover.prove(rehearsed, { pid, startedMs, endpoint, others: () => [], environment }, call);
+      await prover.prove(rehearsed, { pid, startedMs, endpoint, others: () => [], environment }, c);
     } catch (error) {
       if (!(error instanceof DewyError) || error.blame !== "release") throw error;
       throw new DewyError(error.code, `in its rehearsal ${messageOf(error)}`, {

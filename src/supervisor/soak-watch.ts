@@ -1,6 +1,6 @@
-import { messageOf } from "../errors.ts";
+import { DewyError, messageOf } from "../errors.ts";
 import { records } from "../events.ts";
-import { type Health, nextHealth, unproven } from "../health/policy.ts";
+import { type Health, nextHealth, type Probed, unproven } from "../health/policy.ts";
 import type { Log } from "../log.ts";
 import type { Call } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
@@ -19,8 +19,8 @@ export interface Sickness {
 }
 
 interface SoakDeps {
-  readonly checker: Checker;
-  readonly gate: Gate;
+  readonly checker: Pick<Checker, "check" | "urlOf">;
+  readonly gate: Pick<Gate, "pass">;
   /** Within this time of a switch the old generation is gone, unless it hangs in the kernel. */
   readonly goneMs: number;
   readonly clock: Clock;
@@ -55,11 +55,16 @@ export class SoakWatch {
     while (subject.others().length > 0 && clock.monotonicMs() < deadlineMs) {
       await clock.sleep(othersPauseMs, c.signal);
     }
-    try {
-      await gate.pass(subject, { sinceMs: clock.monotonicMs(), proof: false }, c);
-    } catch (error) {
-      c.signal.throwIfAborted();
-      onSick({ release, kind: "unproven", reason: messageOf(error) });
+    for (;;) {
+      try {
+        await gate.pass(subject, { sinceMs: clock.monotonicMs(), proof: false }, c);
+        return;
+      } catch (error) {
+        c.signal.throwIfAborted();
+        // What this host lacked says nothing of the release: it is asked again.
+        if (error instanceof DewyError && error.code === "health-unknown") continue;
+        return onSick({ release, kind: "unproven", reason: messageOf(error) });
+      }
     }
   }
 
@@ -68,6 +73,9 @@ export class SoakWatch {
     const probed = probedOf(await this.#check(subject, c));
     if (probed === null) return before;
     const health = nextHealth(before, probed, this.options, clock.monotonicMs());
+    if (probed.unasked === true && health.seen !== before.seen) {
+      log.warn(records.healthUnknown, { error: health.seen, pid: subject.pid });
+    }
     if (health.kind === before.kind) return health;
     const url = checker.urlOf(subject);
     if (health.kind === "sick") {
@@ -94,7 +102,7 @@ export class SoakWatch {
 }
 
 /** What another generation answers while it drains says nothing of this one. */
-function probedOf(result: OwnProbe) {
+function probedOf(result: OwnProbe): Probed | null {
   if (result.kind === "asked") return result.probed;
   return result.kind === "untaken" ? { ok: false, seen: "it takes no connections" } : null;
 }

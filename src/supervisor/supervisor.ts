@@ -79,6 +79,7 @@ export class Supervisor implements AsyncDisposable {
       const found = this.generations.alive.findLast((run) => run.release === release || run.release === null);
       const newest = found ?? this.generations.alive.at(-1);
       if (this.generations.diedUnwatched(release)) this.deps.onCrash(unwatchedCrash(release));
+      this.generations.forgetEnded(release);
       if (newest === undefined) {
         this.#startOrBackOff(release);
         return "started";
@@ -150,6 +151,7 @@ export class Supervisor implements AsyncDisposable {
       throw error;
     }
     this.#deaths = noDeaths;
+    this.generations.forgetEnded(change.release);
     this.generations.retireOthers(next);
     this.#become(next, change.release, verdict);
     return before.kind === "running" ? "restarted" : "started";
@@ -202,7 +204,7 @@ export class Supervisor implements AsyncDisposable {
     if (this.#state.kind !== "running" || this.#state.current !== generation) return;
     const { release } = this.#state;
     const uptimeMs = this.deps.clock.monotonicMs() - generation.startedMs;
-    void this.generations.stop(generation);
+    this.generations.bury(generation);
     this.#backOff(release, { reason: `the server ${reason}`, blame: "release" }, uptimeMs);
   }
 

@@ -14,7 +14,7 @@ import {
   spawnedOrphans,
   takeListener,
 } from "./orphan.ts";
-import type { RecordFile, SupervisorRecord } from "./record.ts";
+import type { RecordedGeneration, RecordFile, SupervisorRecord } from "./record.ts";
 import { stopStrays } from "./stray.ts";
 import { diedUnwatched } from "./unwatched.ts";
 
@@ -23,8 +23,8 @@ export interface Inheritance {
   readonly listeners: readonly Listener[];
   /** Oldest first. */
   readonly orphans: readonly Orphan[];
-  /** The releases whose app was left running, and has ended by itself since. */
-  readonly died: ReadonlySet<string>;
+  /** Runs whose end nobody has acted on. */
+  readonly died: readonly RecordedGeneration[];
 }
 
 interface TakeoverOptions {

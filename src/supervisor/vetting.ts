@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { DewyError, messageOf } from "../errors.ts";
+import { DewyError, type ErrorCode, messageOf } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { appEnvironment, rehearsalVariable } from "../process/environment.ts";
 import { releaseVariable } from "../process/in-release.ts";
@@ -7,7 +7,7 @@ import type { Call } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
 import type { Change } from "./change.ts";
 import { Checker, type HealthCounts, type HealthOptions, type Subject } from "./checker.ts";
-import { endWith } from "./end-with.ts";
+import { whileServing } from "./end-with.ts";
 import { askedAt } from "./endpoint.ts";
 import { Gate, type Verdict } from "./gate.ts";
 import type { Generation } from "./generation.ts";
@@ -36,6 +36,8 @@ export interface VettingDeps {
   readonly onSick: (sickness: Sickness) => void;
 }
 
+/** It runs, and could not show that it is well. */
+const unproven: ReadonlySet<ErrorCode> = new Set(["health-failed", "health-unknown"]);
 /** Beside the time that an old generation is given: to be reaped, on a machine that does other things. */
 const goneMarginMs = 5000;
 
@@ -97,16 +99,13 @@ export class Vetting {
     serving: Generation | null,
     c: Call,
   ): Promise<Verdict> {
-    const over = new AbortController();
-    if (kind === "deploy" && serving !== null && this.options.health !== null) {
-      endWith(serving, over, "while the new version was checked");
-    }
+    const prove = (call: Call) => this.#prover.prove(next, this.#subjectOf(next), call);
     try {
-      const call = { signal: AbortSignal.any([c.signal, over.signal]) };
-      return await this.#prover.prove(next, this.#subjectOf(next), call);
+      if (kind !== "deploy" || serving === null || this.options.health === null) return await prove(c);
+      return await whileServing(serving, "while the new version was checked", prove, this.deps.clock, c);
     } catch (error) {
-      const isSick = error instanceof DewyError && error.code === "health-failed";
-      if (kind !== "return" || !isSick) throw error;
+      const isUnproven = error instanceof DewyError && unproven.has(error.code);
+      if (kind !== "return" || !isUnproven) throw error;
       // It stays up, and what it comes back for was no better: two sick ones would serve by turns.
       this.deps.log.warn("Went back to a release whose checks fail, too", {
         release,

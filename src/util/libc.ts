@@ -36,6 +36,7 @@ const errnoNames: Record<number, string> = {
   12: "ENOMEM",
   13: "EACCES",
   20: "ENOTDIR",
+  23: "ENFILE",
   24: "EMFILE",
   28: "ENOSPC",
   30: "EROFS",
@@ -45,15 +46,20 @@ const errnoNames: Record<number, string> = {
         47: "EAFNOSUPPORT",
         48: "EADDRINUSE",
         49: "EADDRNOTAVAIL",
+        51: "ENETUNREACH",
+        55: "ENOBUFS",
         63: "ENAMETOOLONG",
         69: "EDQUOT",
       }
     : {
         11: "EAGAIN",
         36: "ENAMETOOLONG",
+        93: "EPROTONOSUPPORT",
         97: "EAFNOSUPPORT",
         98: "EADDRINUSE",
         99: "EADDRNOTAVAIL",
+        101: "ENETUNREACH",
+        105: "ENOBUFS",
         122: "EDQUOT",
       }),
 };

@@ -84,9 +84,13 @@ function recording(): DeliverySteps & { readonly course: string[] } {
   };
 }
 
-async function deploy(delivery: ContainerDelivery, release: DeployableRelease) {
+async function deploy(
+  delivery: ContainerDelivery,
+  release: DeployableRelease,
+  own: Partial<DeliverySteps> = {},
+) {
   using obtained = await delivery.obtain(release, c);
-  const steps = recording();
+  const steps = { ...recording(), ...own };
   const activation = await obtained.deliver(steps, c);
   return { ...activation, fetched: obtained.fetched, digest: obtained.digest, course: steps.course };
 }
@@ -109,6 +113,23 @@ describe("an image", () => {
     await host.settles("v1.0.0");
     expect(imagesRun(host)).toEqual([`${repository}:v1.0.0`, `${repository}:v1.0.0`]);
     expect(delivery.status()).toMatchObject({ kind: "serving", release: done.course[2]?.split(" ")[1] });
+  });
+
+  test("whose containers all end within the after hook, with those before, has it told to stop", async () => {
+    await using host = openHost();
+    const delivery = deliveryOf(host);
+    publish(host, "v1.0.0");
+    await deploy(delivery, releaseOf("v1.0.0"));
+    publish(host, "v1.1.0");
+    const switched: DeliverySteps["switched"] = (_, { signal }) => {
+      for (const { id } of host.runtime.containers) host.runtime.die(id);
+      return new Promise((_resolve, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+      });
+    };
+    const failing = deploy(delivery, releaseOf("v1.1.0"), { switched });
+    expect(await failing.catch((error) => error)).toMatchObject({ code: "serving-ended" });
+    await host.settles("v1.0.0");
   });
 
   test("that is here already is not pulled, and is run by its id where the tag means another", async () => {

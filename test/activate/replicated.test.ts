@@ -6,6 +6,7 @@ import { DewyError } from "../../src/errors.ts";
 import type { DeployedRelease } from "../../src/process-engine/plan.ts";
 import type { Deployment } from "../../src/replicas/deployment.ts";
 import type { UpdateSteps } from "../../src/replicas/rolling-update.ts";
+import type { ReplicaLoss } from "../../src/replicas/upkeep.ts";
 import { systemClock } from "../../src/util/time.ts";
 import { recordingLog } from "../support/recording.ts";
 import { tempDir } from "../support/temp-dir.ts";
@@ -28,12 +29,16 @@ function planned({ version, release, deployedAt }: DeployedRelease): Deployment 
   };
 }
 
-function open(onUpdate: (deployment: Deployment, steps: UpdateSteps) => Promise<void>) {
+function open(
+  onUpdate: (deployment: Deployment, steps: UpdateSteps) => Promise<void> = async () => undefined,
+  died: Readonly<Record<string, readonly string[]>> = {},
+) {
   const directory = tempDir();
   const releases = new ReleaseDirectory(directory.path, systemClock);
   for (const release of [old, next]) mkdirSync(releases.pathOf(release), { recursive: true });
   releases.switchTo(old);
   const resumed: (Deployment | null)[] = [];
+  const lost: (ReplicaLoss & { readonly before: boolean })[] = [];
   const activator = replicatedActivator({
     releases,
     replicas: {
@@ -46,10 +51,12 @@ function open(onUpdate: (deployment: Deployment, steps: UpdateSteps) => Promise<
       status: () => ({ kind: "idle" }),
     },
     plan: planned,
+    diedUnwatched: (release) => died[release] ?? [],
+    onReplicaLost: (loss) => void lost.push({ ...loss, before: resumed.length === 0 }),
     recordedTag: () => "v1",
     log: recordingLog(),
   });
-  return { releases, activator, resumed, [Symbol.dispose]: () => directory[Symbol.dispose]() };
+  return { releases, activator, resumed, lost, [Symbol.dispose]: () => directory[Symbol.dispose]() };
 }
 
 describe("a release behind the proxy", () => {
@@ -82,10 +89,23 @@ describe("a release behind the proxy", () => {
   });
 
   test("that is recorded is taken up again as the version it is", async () => {
-    using host = open(async () => undefined);
+    using host = open();
     await host.activator.resume(old, c);
+    expect(host.lost).toEqual([]);
     expect(host.resumed).toMatchObject([
       { version: "v1", image: { id: old }, deployedAt: new Date("2026-11-21T09:00:00Z") },
     ]);
+  });
+
+  test("whose processes died while no agent ran has lost each of them, and is taken up again", async () => {
+    using host = open(undefined, { [old]: ["shop-1-0", "shop-1-1"], [next]: ["shop-2-0"] });
+    await host.activator.resume(old, c);
+    const reason = "it ended while no agent watched it";
+    const loss = { kind: "died", version: "v1", image: old, reason, delayMs: 0, before: true } as const;
+    expect(host.lost).toEqual([
+      { ...loss, name: "shop-1-0" },
+      { ...loss, name: "shop-1-1" },
+    ]);
+    expect(host.resumed).toHaveLength(1);
   });
 });

@@ -1,11 +1,12 @@
 /**
- * What it costs to find out who took a connection, and what listens, on a host with many connections: the kernel's
- * answers to NETLINK_SOCK_DIAG beside its tables in /proc/net, in turns, medians. `bun test/bench/sockets.ts
+ * What it costs to find out who took a connection, what listens, and which port is free, on a host with many
+ * connections: the kernel's own answers beside its tables in /proc/net, in turns, medians. `bun test/bench/sockets.ts
  * [connections]` as root: all is in a network of its own; the connections are held by processes within their limits.
  */
 import { acceptedByTables } from "../../src/health/accepted.ts";
+import { PrivatePorts } from "../../src/process-engine/private-ports.ts";
 import { acceptedByDiag, type Link, listeningByDiag } from "../../src/util/sock-diag.ts";
-import { listeningSockets } from "../../src/util/socket-table.ts";
+import { listeningSockets, readTcpTables } from "../../src/util/socket-table.ts";
 
 const perHolder = 5000;
 const rounds = 15;
@@ -72,6 +73,8 @@ async function measure(connections: number): Promise<void> {
     () => acceptedByDiag(links),
   );
   await compare("what listens", () => listeningSockets(), listeningByDiag);
+  const ports = new PrivatePorts(new Set());
+  await compare("a free port", readTcpTables, () => ports.take(new Set()));
   for (const holder of holders) holder.kill("SIGKILL");
   await Promise.all(holders.map(({ exited }) => exited));
   process.exit();

@@ -125,7 +125,7 @@ describe("a process", () => {
     await engine.remove(id, c);
     expect(await engine.inspect(id)).toBeNull();
     expect(await engine.list({})).toEqual([]);
-    expect(host.record.read()).toEqual([]);
+    expect(host.record.read().processes).toEqual([]);
   }, 120_000);
 
   test("that does not heed SIGTERM is killed after its grace", async () => {
@@ -231,7 +231,9 @@ describe("the next agent", () => {
   test("finds one by its mark whose pid was never noted", async () => {
     await using host = new ProcessHost();
     const { id, pid } = await start(host, host.engine());
-    host.record.write(host.record.read().map((each) => ({ ...each, pid: null, startTicks: null })));
+    const { processes, keeper } = host.record.read();
+    const unnoted = processes.map((each) => ({ ...each, pid: null, startTicks: null }));
+    host.record.write({ processes: unnoted, keeper });
     // Its environment is there a moment after its name is.
     const [found] = await until("it is found", async () => {
       const all = await host.engine().list(shop);
@@ -243,7 +245,7 @@ describe("the next agent", () => {
   test("without a record finds them too, as part of no deployment", async () => {
     await using host = new ProcessHost();
     const { pid } = await start(host, host.engine());
-    host.record.write([]);
+    host.record.write({ processes: [], keeper: null });
     const [found] = await until("it is found", async () => {
       const all = await host.engine().list(shop);
       return all.length > 0 && all;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { inRelease } from "../../src/process/in-release.ts";
-import type { ProcessSpec } from "../../src/process-engine/engine.ts";
 import { type ProcessPlan, planProcesses } from "../../src/process-engine/plan.ts";
+import type { ProcessSpec } from "../../src/process-engine/spec.ts";
 
 describe("a word of the command", () => {
   test.each<[string, string]>([

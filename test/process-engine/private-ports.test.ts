@@ -21,35 +21,35 @@ describe("private ports lie", () => {
 });
 
 describe("a private port", () => {
-  test("is none that this host's own connections come from", async () => {
+  test("is none that this host's own connections come from", () => {
     const [low = 0, high = 0] = readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8")
       .split("\t")
       .map(Number);
-    const port = await new PrivatePorts(new Set()).take(new Set());
+    const port = new PrivatePorts(new Set()).take(new Set());
     expect(port < low || port > high).toBe(true);
   });
 
-  test("rests after it was given", async () => {
+  test("rests after it was given", () => {
     const ports = new PrivatePorts(new Set(), 0.2);
-    const first = await ports.take(new Set());
-    expect(await ports.take(new Set())).toBeGreaterThan(first);
+    const first = ports.take(new Set());
+    expect(ports.take(new Set())).toBeGreaterThan(first);
   });
 
-  test("is no one's already: not another process's, not the proxy's, not taken by whoever listens", async () => {
+  test("is no one's already: not another process's, not the proxy's, not taken by whoever listens", () => {
     const start = 0.4;
     const found: number[] = [];
     for (let each = 0; each < 4; each++) {
-      found.push(await new PrivatePorts(new Set(found), start).take(new Set()));
+      found.push(new PrivatePorts(new Set(found), start).take(new Set()));
     }
     const [first, second, third, fourth] = found;
     using _ = Bun.serve({ hostname: "127.0.0.1", port: first ?? 0, fetch: () => new Response() });
     const ports = new PrivatePorts(new Set([second ?? 0]), start);
-    expect(await ports.take(new Set([third ?? 0]))).toBe(fourth ?? 0);
+    expect(ports.take(new Set([third ?? 0]))).toBe(fourth ?? 0);
   });
 
   test("that a connection of another end still holds is passed over", async () => {
     const start = 0.6;
-    const free = await new PrivatePorts(new Set(), start).take(new Set());
+    const free = new PrivatePorts(new Set(), start).take(new Set());
     const { promise, resolve } = Promise.withResolvers<void>();
     const server = Bun.listen({
       hostname: "127.0.0.1",
@@ -71,6 +71,24 @@ describe("a private port", () => {
     await promise;
     client.end();
     server.stop(true);
-    expect(await new PrivatePorts(new Set(), start).take(new Set())).not.toBe(free);
+    expect(new PrivatePorts(new Set(), start).take(new Set())).not.toBe(free);
+  });
+
+  test.each(["127.0.0.1", "0.0.0.0", "::1", "::"])("that is served on %s is passed over", (hostname) => {
+    const start = 0.7;
+    const free = new PrivatePorts(new Set(), start).take(new Set());
+    using _ = Bun.listen({ hostname, port: free, socket: { data: () => undefined } });
+    expect(new PrivatePorts(new Set(), start).take(new Set())).not.toBe(free);
+  });
+
+  test("may be bound at once, on whatever address, by an app that does not set SO_REUSEADDR", () => {
+    const bind = `
+import socket, sys
+for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+    with socket.socket(family) as each: each.bind((host, int(sys.argv[1])))
+`;
+    const port = new PrivatePorts(new Set(), 0.8).take(new Set());
+    const { exitCode, stderr } = Bun.spawnSync(["python3", "-c", bind, String(port)]);
+    expect({ exitCode, said: stderr.toString() }).toEqual({ exitCode: 0, said: "" });
   });
 });

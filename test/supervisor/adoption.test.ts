@@ -295,6 +295,7 @@ describe("a record", () => {
       listeners: [{ name: "8000", inode: 7 }],
       generations: [{ number: 2, pid: null, startTicks: null, release: null }],
       rehearsals: [],
+      ended: [],
       keeper: "@7",
       stopping: true,
     };

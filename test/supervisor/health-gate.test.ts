@@ -61,6 +61,7 @@ describe("a server that ends while a new version is checked", () => {
     process.kill(old, "SIGKILL");
     expect(await failure).toMatchObject({
       message: "the server that runs was killed by SIGKILL while the new version was checked",
+      code: "serving-ended",
       blame: "environment",
     });
     await host.serves("v1");

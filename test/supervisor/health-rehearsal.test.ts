@@ -185,8 +185,32 @@ describe("with a rehearsal", () => {
     const replacing = supervisor.replace(host.change("v2", "v1"), c);
     await until("it is rehearsed", () => rehearsing(host.root).length > 0);
     process.kill(pidOf(supervisor), "SIGKILL");
-    await expect(replacing).rejects.toMatchObject({ blame: "environment" });
+    await expect(replacing).rejects.toMatchObject({ code: "serving-ended" });
     expect(await host.serves("v1")).toStartWith("v1 2 ");
+  });
+
+  test.each<[string, boolean]>([
+    ["that is rehearsed", true],
+    ["that is checked", false],
+  ])("what ends a version %s and what serves at once is no fault of the version's", async (_, rehearse) => {
+    await using host = new AppHost();
+    host.switchTo(host.gateRelease("v1", {}));
+    host.gateRelease("v2", { is: "deaf" });
+    const slow = { ...health, timeoutMs: 600_000 };
+    await using supervisor = await host.openHttp({ health: slow, rehearse });
+    await supervisor.resume("v1", c);
+    await host.serves("v1");
+    const serving = pidOf(supervisor);
+    const replacing = supervisor.replace(host.change("v2", "v1"), c);
+    const checked = ({ state } = supervisor) => (state.kind === "reloading" ? [state.next.pid] : []);
+    const [next = 0] = await until("it runs", () => {
+      const pids = rehearse ? rehearsing(host.root) : checked();
+      return pids.length > 0 && pids;
+    });
+    process.kill(next, "SIGKILL");
+    process.kill(serving, "SIGKILL");
+    await expect(replacing).rejects.toMatchObject({ code: "serving-ended", blame: "environment" });
+    await host.serves("v1");
   });
 
   test(

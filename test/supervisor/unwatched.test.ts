@@ -1,14 +1,16 @@
 import { describe, expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { stopLeftovers } from "../../src/supervisor/leftovers.ts";
 import type { Orphan } from "../../src/supervisor/orphan.ts";
 import type { SupervisorRecord } from "../../src/supervisor/record.ts";
 import type { SupervisorOptions } from "../../src/supervisor/supervisor.ts";
-import { diedUnwatched, keeperOf } from "../../src/supervisor/unwatched.ts";
+import { diedUnwatched } from "../../src/supervisor/unwatched.ts";
 import { processStat } from "../../src/util/procfs.ts";
 import { systemClock } from "../../src/util/time.ts";
 import { AppHost, groupIsGone, killGroup, pidOf, shellApps } from "../support/app-host.ts";
 import { killedAgent } from "../support/killed-agent.ts";
+import { mountTmpfs } from "../support/tmpfs.ts";
 import { until } from "../support/until.ts";
 
 const c = { signal: new AbortController().signal };
@@ -21,6 +23,7 @@ const record: SupervisorRecord = {
   listeners: [],
   generations: [generation],
   rehearsals: [],
+  ended: [],
   keeper: "@7",
   stopping: false,
 };
@@ -39,6 +42,20 @@ describe("which releases died unwatched", () => {
       [],
     ],
     ["what was current, though another release runs", record, [{ ...orphan, release: "v0" }], "@7", ["v1"]],
+    [
+      "what ended before its agent, though it runs again",
+      { ...record, ended: [{ ...generation }] },
+      [orphan],
+      "@7",
+      ["v1"],
+    ],
+    [
+      "none: what ended before its agent did so in a stop",
+      { ...record, ended: [{ ...generation }], stopping: true },
+      [],
+      "@7",
+      [],
+    ],
     ["none: nothing is recorded", null, [], "@7", []],
     ["none: it had been stopped", { ...record, generations: [] }, [], "@7", []],
     ["none: the agent died while it stopped it", { ...record, stopping: true }, [], "@7", []],
@@ -59,19 +76,7 @@ describe("which releases died unwatched", () => {
       [],
     ],
   ])("%s", (_, recorded, alive, keeper, died) => {
-    expect([...diedUnwatched(recorded, alive, keeper)]).toEqual(died);
-  });
-
-  test("a keeper is another one after a restart of the unit or of the container", () => {
-    const unit = keeperOf({ INVOCATION_ID: "a" }, 7);
-    expect(keeperOf({ INVOCATION_ID: "a" }, 7)).toBe(unit);
-    expect([
-      keeperOf({ INVOCATION_ID: "b" }, 7),
-      keeperOf({}, 7),
-      keeperOf({ INVOCATION_ID: "a" }, 8),
-    ]).not.toContain(unit);
-    expect(keeperOf({}, null)).toBeNull();
-    expect(keeperOf({})).toBe(`@${processStat(1)?.startTicks}`);
+    expect(diedUnwatched(recorded, alive, keeper).map(({ release }) => release)).toEqual(died);
   });
 });
 
@@ -119,6 +124,32 @@ describe("an app that ended while its agent was dead", () => {
     await old.exited;
   });
 
+  test.each<[string, (host: AppHost) => void]>([
+    ["was stopping it", (host) => void host.record.markStopping()],
+    ["had another keeper", (host) => edit(host, (text) => text.replace(/"keeper":"[^"]*"/, '"keeper":"@1"'))],
+  ])("has crashed, too, where it had been adopted from an agent that %s", async (_, meanwhile) => {
+    await using host = new AppHost();
+    host.shellRelease("v1", shellApps.stays);
+    const pid = await killedAgent(host, "v1");
+    meanwhile(host);
+    expect(await killedAgent(host, "v1")).toBe(pid);
+    await dies(pid);
+    expect(await crashesOfNext(host)).toEqual([unwatched]);
+  });
+
+  test("is recorded, once adopted, as it was started, and without what is gone", async () => {
+    await using host = new AppHost();
+    host.shellRelease("v1", shellApps.stays);
+    const pid = await killedAgent(host, "v1");
+    const left = host.record.read();
+    if (left === null) throw new Error("no record");
+    const gone = { number: 0, pid: 4_194_304, startTicks: 1, release: "v0" };
+    host.record.write({ ...left, generations: [gone, ...left.generations], stopping: true });
+    await using _supervisor = await host.open({ command: ["sleep", "1"] });
+    expect(host.record.read()).toEqual({ ...left, stopping: false });
+    killGroup(pid);
+  });
+
   test.each<[string, (host: AppHost) => Partial<SupervisorOptions> | undefined]>([
     [
       "the unit was started anew, which ends what is left of it",
@@ -157,10 +188,28 @@ describe("an app that ended while its agent was dead", () => {
     expect(await crashesOfNext(host, { stopTimeoutMs: 100 })).toEqual([]);
   });
 
-  test("has not crashed where an agent with --proxy stopped it", async () => {
+  test("has not crashed where its agent had no room to note that it stopped it", async () => {
+    await using host = new AppHost();
+    await using _ = mountTmpfs(host.root, "size=256k");
+    host.switchTo(host.shellRelease("v1", shellApps.stays));
+    const supervisor = await host.open();
+    await supervisor.resume("v1", c);
+    const filler = join(host.root, "filler");
+    expect(() => writeFileSync(filler, Buffer.alloc(1024 * 1024))).toThrow("ENOSPC");
+    await supervisor[Symbol.asyncDispose]();
+    rmSync(filler);
+    expect(host.log.at("warn")).toContain("Supervisor record not written");
+    expect(await crashesOfNext(host)).toEqual([]);
+  });
+
+  test.each<[string, (pid: number) => Promise<void>]>([
+    ["stopped it", async () => undefined],
+    ["found it gone", dies],
+  ])("has not crashed where an agent with --proxy %s", async (_, meanwhile) => {
     await using host = new AppHost();
     host.shellRelease("v1", shellApps.stays);
     const pid = await killedAgent(host, "v1");
+    await meanwhile(pid);
     const { record: file, log, root } = host;
     const { ended } = stopLeftovers(
       { root, user: null, listen: [], stopTimeoutMs: 5000 },
@@ -170,6 +219,46 @@ describe("an app that ended while its agent was dead", () => {
     await ended;
     expect(groupIsGone(pid)).toBe(true);
     expect(await crashesOfNext(host)).toEqual([]);
+  });
+});
+
+describe("an app that ended just before its agent did", () => {
+  test("is in the record until its end has been acted on, though it was started again", async () => {
+    await using host = new AppHost();
+    const { record: file } = host;
+    const notes: { generations: number[]; ended: number[] }[] = [];
+    const write = file.write.bind(file);
+    file.write = (written) => {
+      const numbers = (runs: readonly { number: number }[] = []) => runs.map(({ number }) => number);
+      notes.push({ generations: numbers(written.generations), ended: numbers(written.ended) });
+      write(written);
+    };
+    host.switchTo(host.shellRelease("v1", shellApps.stays));
+    await using supervisor = await host.open();
+    await supervisor.resume("v1", c);
+    killGroup(pidOf(supervisor));
+    const last = () => JSON.stringify(notes.at(-1));
+    await until("it was acted on", () => last() === '{"generations":[2],"ended":[]}');
+    const without = notes.filter(({ generations }) => !generations.includes(1));
+    expect(without).toContainEqual({ generations: [2], ended: [1] });
+    expect(without.filter(({ ended }) => ended.length === 0)).toHaveLength(1);
+  });
+
+  test("has crashed, once, to the next agent, which goes on with what runs again", async () => {
+    await using host = new AppHost();
+    host.shellRelease("v1", shellApps.stays);
+    await killedAgent(host, "v1");
+    const left = host.record.read();
+    if (left === null) throw new Error("nothing is recorded");
+    const ended = left.generations.map((run) => ({ ...run, number: 0, pid: 1 }));
+    const ofAnother = ended.map((run) => ({ ...run, release: "v0" }));
+    host.record.write({ ...left, ended: [...ended, ...ofAnother] });
+    await using supervisor = await host.open();
+    expect(host.record.read()?.ended).toHaveLength(2);
+    expect(await supervisor.resume("v1", c)).toBe("adopted");
+    expect(host.crashes).toEqual([unwatched]);
+    await until("it was acted on", () => host.record.read()?.ended.length === 0);
+    expect(host.record.read()?.generations).toEqual(left.generations);
   });
 });
 

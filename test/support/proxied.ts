@@ -38,7 +38,12 @@ export class Proxied extends TestHost {
     return startLoad(this.port, { kept, fresh, pauseMs });
   }
 
-  get processes(): { readonly name: string; readonly pid: number; readonly release: string }[] {
+  get processes(): readonly {
+    readonly name: string;
+    readonly pid: number;
+    readonly release: string;
+    readonly stopping: boolean;
+  }[] {
     return JSON.parse(readFileSync(join(this.root, ".dewy/replicas.json"), "utf8")).processes;
   }
 
