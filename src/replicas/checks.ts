@@ -55,9 +55,16 @@ export class Checks {
     if (replica.health !== before || !replica.isRunning) return;
     replica.health = nextHealth(before, result, policy, clock.monotonicMs());
     members.sync();
+    if (result.unasked === true && replica.health.seen !== before.seen) this.#noteUnasked(replica);
     if (replica.health.kind === before.kind) return;
     this.#note(replica, result.status);
     this.deps.onChange();
+  }
+
+  /** Once for each reason: it stays in rotation, or out of it, as it was. */
+  #noteUnasked({ name, health }: Replica): void {
+    const { engine, log } = this.deps;
+    log.warn(records.healthUnknown, { [engine.words.noun]: name, error: health.seen });
   }
 
   #note({ name, health, addresses, deployment }: Replica, status: number | undefined): void {

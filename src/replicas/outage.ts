@@ -25,15 +25,16 @@ export class OutageGuard {
    */
   async run<T>(work: (c: Call) => Promise<T>, c: Call): Promise<T> {
     const { members, engine } = this.deps;
-    if (this.#isOutage) return await work(c);
+    if (this.isOutage) return await work(c);
     const over = new AbortController();
     using _watch = members.watch(() => {
-      if (this.#isOutage) over.abort(noneLeft(members.inUse, engine.words));
+      if (this.isOutage) over.abort(noneLeft(members.inUse, engine.words));
     });
     return await work({ signal: AbortSignal.any([c.signal, over.signal]) });
   }
 
-  get #isOutage(): boolean {
+  /** Nobody serves, nor is about to again. */
+  get isOutage(): boolean {
     const { members, restartMs, clock } = this.deps;
     const nowMs = clock.monotonicMs();
     return members.inUse.every((replica) => conditionOf(replica, restartMs, nowMs) === "lost");
@@ -50,7 +51,7 @@ export function noneLeft(
   const ends = lost.map(({ name, instance }) => `${name} ${describeEnd(instance)}`);
   const also = itself === undefined ? "" : `, and the new version failed: ${itself.message}`;
   return new DewyError(
-    "internal",
+    "serving-ended",
     `no ${noun} that serves was left while the new version was checked: ${ends.join(", ")}${also}`,
     { hint: "the old version is started again, and the new one is tried again later", cause: itself },
   );

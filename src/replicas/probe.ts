@@ -1,5 +1,6 @@
 import { messageOf } from "../errors.ts";
 import { urlOf } from "../health/dial.ts";
+import { lackIn } from "../health/hindrance.ts";
 import { checkHttp } from "../health/http.ts";
 import type { HealthPolicy, Probed } from "../health/policy.ts";
 import { checkServed } from "../health/served.ts";
@@ -69,7 +70,7 @@ export async function probe(
     return asked?.ok === false ? asked : (results[0] ?? asked ?? { ok: true, seen: "it runs" });
   } catch (error) {
     c.signal.throwIfAborted();
-    return { ok: false, seen: messageOf(error) };
+    return { ok: false, seen: messageOf(error), unasked: lackIn(error) !== null };
   }
 }
 

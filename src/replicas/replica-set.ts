@@ -1,19 +1,14 @@
 import { messageOf } from "../errors.ts";
-import { abortable, type Call, Mutex } from "../util/async.ts";
+import { type Call, Mutex } from "../util/async.ts";
 import type { Deployment } from "./deployment.ts";
 import type { Instance } from "./engine.ts";
 import { detached } from "./engine-link.ts";
 import { assemble, type ReplicaSetDeps, type ReplicaSetOptions, type ReplicaSetParts } from "./parts.ts";
+import { Passes } from "./passes.ts";
 import { rollingUpdate, type UpdateSteps } from "./rolling-update.ts";
 import { endAll } from "./shutdown.ts";
 import { lossOf, type ReplicaSetStatus, type ReplicaStatus, replicaStatus, setStatus } from "./status.ts";
 import type { Tally } from "./tally.ts";
-
-/** Upkeep that is under way. */
-interface Pass {
-  readonly stop: AbortController;
-  readonly done: Promise<void>;
-}
 
 /**
  * Keeps the replicas of one app running and in the rotation. Changes (updates, restarts, upkeep) run one at a time;
@@ -23,9 +18,9 @@ export class ReplicaSet implements AsyncDisposable {
   readonly #changes = new Mutex();
   readonly #stop = new AbortController();
   readonly #parts: ReplicaSetParts;
+  readonly #passes: Passes;
   #deployment: Deployment | null = null;
   #pendingChanges = 0;
-  #pass: Pass | null = null;
   #loops: Promise<unknown> = Promise.resolve();
   #closed: Promise<void> | null = null;
 
@@ -34,6 +29,13 @@ export class ReplicaSet implements AsyncDisposable {
     private readonly deps: ReplicaSetDeps,
   ) {
     this.#parts = assemble(options, deps, (instances) => this.#onListed(instances));
+    this.#passes = new Passes({
+      parts: this.#parts,
+      changes: this.#changes,
+      signal: this.#stop.signal,
+      log: deps.log,
+      roll: (deployment, c) => this.#roll(deployment, noSteps, c),
+    });
   }
 
   /** Touches nothing before `resume` or `update`. */
@@ -57,7 +59,7 @@ export class ReplicaSet implements AsyncDisposable {
   async resume(deployment: Deployment | null, c: Call): Promise<void> {
     await this.#change(c, async (bounded) => {
       this.#deployment = deployment;
-      if (deployment !== null) await this.#keepUp(deployment, bounded);
+      if (deployment !== null) await this.#passes.keepUp(deployment, bounded);
     });
   }
 
@@ -70,12 +72,12 @@ export class ReplicaSet implements AsyncDisposable {
    */
   async update(next: Deployment, steps: UpdateSteps, c: Call): Promise<"started" | "restarted"> {
     const isReturning = steps.returning === true;
-    if (!isReturning) await this.#quiet(c);
+    if (!isReturning) await this.#passes.quiet(c);
     const commit = async () => {
       await steps.commit();
       this.#deployment = next;
     };
-    const told = { ...steps, switched: () => steps.switched(), commit };
+    const told = { ...steps, switched: (call: Call) => steps.switched(call), commit };
     const roll = (call: Call) => this.#roll(next, told, call);
     const { outageGuard } = this.#parts;
     return await this.#change(c, (bounded) => (isReturning ? roll(bounded) : outageGuard.run(roll, bounded)));
@@ -160,13 +162,6 @@ export class ReplicaSet implements AsyncDisposable {
     });
   }
 
-  /** Nor is what brings the service back broken off for a new version, whose checks may take longer. */
-  async #quiet(c: Call): Promise<void> {
-    await this.#parts.retirement.done(c);
-    if (this.#pass === null || this.#parts.members.inRotation > 0) return;
-    await abortable(this.#pass.done, c.signal);
-  }
-
   async #roll(next: Deployment, steps: UpdateSteps, c: Call): Promise<"started" | "restarted"> {
     const { log, clock } = this.deps;
     const { replicas, minUptimeMs = 0 } = this.options;
@@ -176,11 +171,10 @@ export class ReplicaSet implements AsyncDisposable {
     return old.length === 0 ? "started" : "restarted";
   }
 
-  /** A change comes before upkeep: a pass that is waiting for a replica to get healthy is broken off. */
   async #change<T>(c: Call, work: (c: Call) => Promise<T>): Promise<T> {
     const signal = AbortSignal.any([c.signal, this.#stop.signal]);
     this.#pendingChanges++;
-    this.#pass?.stop.abort();
+    this.#passes.breakOff();
     try {
       return await this.#changes.run(async () => {
         // Who asked for it may have changed their mind while it waited for its turn.
@@ -204,44 +198,8 @@ export class ReplicaSet implements AsyncDisposable {
 
   #onListed(instances: readonly Instance[]): number {
     const deployment = this.#deployment;
-    if (deployment === null || this.#pendingChanges > 0 || this.#pass !== null)
-      return Number.POSITIVE_INFINITY;
-    const idleMs = this.#parts.renewal.isDue(deployment)
-      ? 0
-      : this.#parts.upkeep.idleMs(deployment, instances);
-    if (idleMs > 0) return idleMs;
-    this.#startPass();
-    return Number.POSITIVE_INFINITY;
-  }
-
-  #startPass(): void {
-    const stop = new AbortController();
-    const signal = AbortSignal.any([stop.signal, this.#stop.signal]);
-    const done = this.#changes.run(async () => {
-      if (this.#deployment !== null) await this.#keepUp(this.#deployment, { signal });
-      this.#pass = null;
-      this.#parts.watcher.wake();
-    });
-    this.#pass = { stop, done };
-  }
-
-  /** Never fails: what could not be done now is found again at the next look. */
-  async #keepUp(deployment: Deployment, c: Call): Promise<void> {
-    try {
-      await this.#parts.upkeep.pass(deployment, c);
-      if (this.#parts.renewal.isDue(deployment)) await this.#renew(deployment, c);
-    } catch (error) {
-      if (c.signal.aborted || this.#parts.engine.trouble !== null) return;
-      this.deps.log.warn("Replicas not brought to what they should be", { error: messageOf(error) });
-    }
-  }
-
-  async #renew(deployment: Deployment, c: Call): Promise<void> {
-    try {
-      await this.#roll(deployment, noSteps, c);
-    } catch (error) {
-      if (!c.signal.aborted) this.#parts.renewal.failed(deployment, error);
-    }
+    const isPassing = deployment !== null && this.#pendingChanges === 0;
+    return isPassing ? this.#passes.look(deployment, instances) : Number.POSITIVE_INFINITY;
   }
 }
 

@@ -16,8 +16,8 @@ import type { ReplicaWords } from "./words.ts";
 export interface UpdateSteps {
   /** What runs is bad, and `next` was good before: nothing is waited for that can be done without. */
   readonly returning?: boolean;
-  /** Only the new replicas get connections: the after hook's moment. */
-  switched(): Promise<void>;
+  /** Only the new replicas get connections: the after hook's moment. `c` aborts when there are none any more. */
+  switched(c: Call): Promise<void>;
   /** What is recorded becomes the new deployment. */
   commit(): Promise<void>;
 }
@@ -36,8 +36,8 @@ interface UpdateDeps {
 
 /**
  * From one deployment to the next: all new replicas come into the rotation before the first old one leaves it, and
- * until `commit` the old ones are only taken out; going back, the first new one suffices. A failure before that leaves everything as it was. Resolves with
- * what ran before; the old replicas then drain and go in the background.
+ * until `commit` the old ones are only taken out; going back, the first new one suffices. A failure before that leaves
+ * everything as it was. Resolves with what ran before; the old replicas then drain and go in the background.
  */
 export async function rollingUpdate(
   next: Deployment,
@@ -55,12 +55,13 @@ export async function rollingUpdate(
     const start = steps.returning === true ? startTogether : startAll;
     await start(next, { old, fresh }, deps, c);
     for (const replica of old) setPhase(replica, "standby", members);
-    await steps.switched();
+    await steps.switched(c);
     requireWell(fresh, deps.engine.words, c);
     await steps.commit();
   } catch (error) {
     rollBack(old, fresh, deps);
-    throw await culprit(error, old, deps, c);
+    // Going back, what ran is bad, and may well have ended: that excuses nobody.
+    throw steps.returning === true ? error : await culprit(error, old, deps, c);
   }
   for (const replica of old) retirement.retire(replica);
   log.debug(records.rollingDone, { [`new_${deps.engine.words.plural}`]: fresh.length });

@@ -34,7 +34,8 @@ export class Tally {
     return [...this.#endings.values()].map(({ ending }) => ending);
   }
 
-  checked({ ok, pending = false }: Probed): void {
+  checked({ ok, pending = false, unasked = false }: Probed): void {
+    if (unasked) return;
     this.#checks += 1;
     if (!ok && !pending) this.#failures += 1;
   }

@@ -63,7 +63,7 @@ export class Upkeep {
     private readonly deps: UpkeepDeps,
   ) {}
 
-  /** Why replicas are missing; null: none was lost since the last change. */
+  /** Why replicas are missing; null: none was lost that has not been made good. */
   get lastReason(): string | null {
     return this.#lastReason;
   }
@@ -81,8 +81,9 @@ export class Upkeep {
     this.#lacksImage = false;
   }
 
-  /** How long nothing is to be done as far as can be told: 0: something is. */
-  idleMs(deployment: Deployment, instances: readonly Instance[]): number {
+  /** Notes who is well again; answers how long nothing is to be done as far as can be told: 0: something is. */
+  look(deployment: Deployment, instances: readonly Instance[]): number {
+    this.#cheer();
     const plan = this.#plan(deployment, instances);
     const sick = plan.sick.filter((replica) => !this.#mourned.has(replica));
     const due = [plan.adopt, plan.remove, plan.lost, plan.surplus, sick].some(({ length }) => length > 0);
@@ -141,9 +142,11 @@ export class Upkeep {
     return replica;
   }
 
-  /** One that has recovered is mourned anew when it falls ill again. */
+  /** One that has recovered is mourned anew when it falls ill again; what is made good explains nothing to come. */
   #cheer(): void {
-    for (const replica of this.deps.members.all) {
+    const { members } = this.deps;
+    if (members.well.length >= this.options.replicas) this.#lastReason = null;
+    for (const replica of members.all) {
       if (replica.health.kind === "well") this.#mourned.delete(replica);
     }
   }

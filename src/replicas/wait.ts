@@ -1,5 +1,6 @@
 import { DewyError } from "../errors.ts";
 import { type HealthPolicy, healthcheckGraceMs, type Probed, unproven } from "../health/policy.ts";
+import { healthUnknown } from "../health/unknown.ts";
 import type { Call } from "../util/async.ts";
 import { type Clock, formatDuration } from "../util/time.ts";
 import { type ProbeTarget, probe, targetOf } from "./probe.ts";
@@ -8,6 +9,8 @@ import type { ReplicaWords } from "./words.ts";
 
 const firstPauseMs = 50;
 const maxPauseMs = 1000;
+/** A last try gets a fair chance, however late it comes. */
+const minTryMs = 500;
 /** Without a port there is nothing to ask: what ends at once is seen at least. */
 const portlessUptimeMs = 1000;
 
@@ -28,7 +31,8 @@ export interface Waited {
 
 /**
  * Resolves when a replica that was just started is healthy. Its own fault is `start-failed` (it ended) or
- * `health-failed` (not healthy in time); somebody else's interference `engine-failed`.
+ * `health-failed` (not healthy in time); somebody else's interference `engine-failed`, a lack of this host's own
+ * `health-unknown`.
  */
 export async function untilHealthy(
   replica: Replica,
@@ -42,15 +46,18 @@ export async function untilHealthy(
   let pauseMs = firstPauseMs;
   for (let attempts = 1; ; attempts++) {
     await deps.look(replica, c);
-    const last = await tryOnce(replica, policy, deps, c);
+    const deadlineMs = startMs + limitOf(replica, policy);
+    const timeoutMs = Math.ceil(Math.max(minTryMs, deadlineMs - deps.clock.monotonicMs()));
+    const last = await tryOnce(replica, { ...policy, timeoutMs }, deps, c);
     deps.onProbed(last);
     const nowMs = deps.clock.monotonicMs();
     const durationMs = nowMs - startMs;
     if (!last.ok) replica.health = { ...unproven(last.seen, nowMs), failures: attempts };
     if (last.ok && durationMs >= leastMs) return { last, durationMs };
-    if (!last.ok && durationMs >= limitOf(replica, policy))
+    if (!last.ok && nowMs >= deadlineMs)
       throw tooLate(replica, last, deps.engine.words, { durationMs, attempts });
-    await deps.clock.sleep(last.ok ? Math.min(pauseMs, leastMs - durationMs) : pauseMs, c.signal);
+    const untilMs = last.ok ? startMs + leastMs : deadlineMs;
+    await deps.clock.sleep(Math.max(0, Math.min(pauseMs, untilMs - nowMs)), c.signal);
     pauseMs = Math.min(maxPauseMs, pauseMs * 2);
   }
 }
@@ -99,6 +106,7 @@ function tooLate(
       hint: "Podman needs systemd's timers for it; --health-path makes dewy check by itself",
     });
   }
+  if (last.unasked === true) return healthUnknown(words.noun, last.seen);
   const seconds = formatDuration(Math.round(durationMs / 100) * 100);
   return new DewyError(
     "health-failed",

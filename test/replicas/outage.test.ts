@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { DewyError } from "../../src/errors.ts";
+import type { Call } from "../../src/util/async.ts";
 import type { Behaviour } from "../support/fake-app.ts";
 import { MemoryRuntime } from "../support/memory-runtime.ts";
 import { until } from "../support/until.ts";
@@ -28,6 +29,7 @@ async function updating(replicas: number, behaviour: Behaviour) {
 }
 
 const nobodyLeft = {
+  code: "serving-ended",
   blame: "environment",
   hint: expect.stringContaining("is started again"),
 };
@@ -222,6 +224,31 @@ describe("the end of what serves does not break off", () => {
     expect(await update).toBe("restarted");
     await host.settles("v1");
   });
+});
+
+test("the after hook is told to stop when the new ones and the old ones are gone, as clients wait", async () => {
+  await using host = openHost({ health: patient });
+  await host.set.update(deployment(host.runtime, "v1"), noSteps, c);
+  const switched = async (call: Call) => {
+    for (const { id } of host.runtime.containers) host.runtime.die(id);
+    await new Promise((_, reject) =>
+      call.signal.addEventListener("abort", () => reject(call.signal.reason), { once: true }),
+    );
+  };
+  const update = host.set.update(deployment(host.runtime, "v2"), { ...noSteps, switched }, c);
+  expect(await failure(update)).toMatchObject(nobodyLeft);
+  await host.settles("v1");
+});
+
+test("a version gone back to that fails by its own fault is blamed though what ran has ended, too", async () => {
+  await using host = openHost({ health: patient });
+  await host.set.update(deployment(host.runtime, "v2"), noSteps, c);
+  const back = deployment(host.runtime, "v1", 503);
+  const update = failure(host.set.update(back, { ...noSteps, returning: true }, c));
+  await runs(host, "v1", 2);
+  for (const { id } of running(host, "v2")) host.runtime.die(id);
+  for (const { id } of running(host, "v1")) host.runtime.die(id, 3);
+  expect(await update).toMatchObject({ code: "start-failed", blame: "release" });
 });
 
 test("a new version that fails by its own fault is blamed though one that served has ended meanwhile", async () => {

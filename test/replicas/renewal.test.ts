@@ -11,7 +11,7 @@ import { c, deployment, noSteps, openHost, orphaned, root, SkewedClock } from ".
 
 describe("options that can't be rolled out", () => {
   /** An agent that starts with other options beside containers that serve. */
-  async function renewing(behaviour: Behaviour) {
+  async function renewing(behaviour: Behaviour, timeoutMs = 500) {
     const before = openHost({ leaveRunning: true });
     const { orphan, ids } = await orphaned(before);
     const { runtime } = before;
@@ -25,7 +25,7 @@ describe("options that can't be rolled out", () => {
         app: "shop",
         root,
         replicas: 2,
-        health: { path: "/up", timeoutMs: 500, intervalMs: 20, threshold: 3, greeting: "" },
+        health: { path: "/up", timeoutMs, intervalMs: 20, threshold: 3, greeting: "" },
         drainMs: 0,
         stopGraceMs: 1000,
         leaveRunning: false,
@@ -162,6 +162,43 @@ describe("options that can't be rolled out", () => {
     await host.set.update(deployment(host.runtime, "v2", "serve", { options: "o2" }), noSteps, c);
     expect(host.told.map(({ code }) => code)).toEqual(["disk-full"]);
     expect(host.log.at("error")).toEqual([records.runFailed]);
+  });
+
+  /** All with other options end while the first with the new ones is being checked. */
+  async function endMeanwhile({ runtime, ids }: { runtime: MemoryRuntime; ids: readonly string[] }) {
+    const fresh = () =>
+      runtime.containers.find(({ id, status }) => status === "running" && !ids.includes(id));
+    const { id } = await until("a new one runs", fresh);
+    for (const old of ids) runtime.die(old);
+    return id;
+  }
+
+  test("get no blame when the last one with other options ends meanwhile: upkeep goes on with them", async () => {
+    await using host = await renewing("mute");
+    const resume = host.set.resume(host.changed, c);
+    await endMeanwhile(host);
+    await resume;
+    expect(host.told).toEqual([]);
+    expect(host.log.at("error")).toEqual([]);
+    await until("the loss is named", () => host.set.trouble === "it exited with code 137");
+    host.runtime.addImage("shop:v1", "serve");
+    await until(
+      "others serve",
+      () => host.set.replicas().filter(({ inRotation }) => inRotation).length === 2,
+    );
+    expect(host.told).toEqual([]);
+  });
+
+  test("that may bring the service back are not given up for the end of the last one with others", async () => {
+    await using host = await renewing(503, 60_000);
+    const resume = host.set.resume(host.changed, c);
+    const fresh = await endMeanwhile(host);
+    await until("nobody serves", () => host.set.replicas().every(({ inRotation }) => !inRotation));
+    await looksAgain(host);
+    host.runtime.addImage("shop:v1", "serve");
+    host.runtime.behave(fresh, "serve");
+    await resume;
+    expect(host.set.replicas().map(({ id }) => id)).toContain(fresh);
   });
 
   test("that nobody uses any more are no trouble", async () => {

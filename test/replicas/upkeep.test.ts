@@ -43,6 +43,45 @@ describe("the trouble", () => {
   });
 });
 
+const patient = { path: "/up", timeoutMs: 60_000, intervalMs: 20, threshold: 1e9, greeting: "" };
+
+describe("a loss that was made good", () => {
+  /** It runs again, and has not proved itself. */
+  async function restarted(host: Host) {
+    const [only = ""] = host.rotation.members;
+    host.runtime.addImage("shop:v1", "mute");
+    host.runtime.behave(only, "mute");
+    host.runtime.restartByEngine(only);
+    await until("it does not serve", () => host.rotation.members.length === 0);
+  }
+
+  test("does not explain a replica that the engine has started again, and that is checked yet", async () => {
+    await using host = openHost({ replicas: 1, health: patient });
+    await host.set.update(deployment(host.runtime, "v1"), noSteps, c);
+    host.runtime.die(host.rotation.members[0] ?? "", 1);
+    await host.settles("v1");
+    await until("all is well", () => host.set.status().kind === "serving");
+    await host.looksAgain();
+    await restarted(host);
+    expect(host.set.status()).toEqual({ kind: "starting", pid: null });
+    expect(host.set.trouble).toBeNull();
+  });
+
+  test("by its own recovery is told anew when it comes back", async () => {
+    await using host = openHost({ replicas: 1 });
+    await host.set.update(deployment(host.runtime, "v1"), noSteps, c);
+    const [only = ""] = host.rotation.members;
+    for (const times of [1, 2]) {
+      host.runtime.addImage("shop:v1", 503);
+      host.runtime.behave(only, 503);
+      await until("it is sick", () => host.losses.filter(({ kind }) => kind === "sick").length === times);
+      host.runtime.behave(only, "serve");
+      await until("it is well", () => host.set.status().kind === "serving");
+      await host.looksAgain();
+    }
+  });
+});
+
 describe("while it runs", () => {
   async function running(overrides = {}): Promise<{ host: Host; first: string; second: string }> {
     const host = openHost(overrides);

@@ -37,6 +37,14 @@ describe("the health of a replica", () => {
   ])("%s", (_, before, ok, nowMs, kind, failures) => {
     expect(nextHealth(before, { ok, seen: "x" }, policy, nowMs)).toMatchObject({ kind, failures, seen: "x" });
   });
+
+  test.each([health("unproven", 50), health("well", 2), health("sick", 9)])(
+    "stays %j while this host can't ask, and says why",
+    (before) => {
+      const unasked = { ok: false, seen: "x", unasked: true };
+      expect(nextHealth(before, unasked, policy, 999_999)).toEqual({ ...before, seen: "x" });
+    },
+  );
 });
 
 test.each(["v1", "v2"] as const)(
