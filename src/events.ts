@@ -175,6 +175,7 @@ export const records = {
   healthChecking: "Health checking new container",
   healthPassed: "Health check passed",
   healthFailed: "Health check failed",
+  healthUnknown: "Health could not be checked",
   inRotation: "Container added to load balancer",
   rollingDone: "Container deployment completed",
   deployDone: "Deployment completed successfully",

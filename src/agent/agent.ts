@@ -170,7 +170,7 @@ export class Agent implements Operations {
     if (life === null) return false;
     const way = this.#retreat.decide(failure, life);
     if (way.kind !== "back") return way.kind === "strands";
-    const what = () => whatOf({ tag: this.#previousTag, origin: "retreat" });
+    const what = () => whatOf({ tag: this.#previousTag, cause: "retreat" });
     const done = way.decided.then(() => this.#turns.take(what(), () => this.#retreat.run(life)));
     // It fails by the agent's end alone, and then the next agent goes on with it.
     void done.then(

@@ -75,12 +75,11 @@ export class Announcer {
     troubles.set(trouble, state);
   }
 
-  /** Told whatever else is held back, and one of the app's errors: people hear of their end. Of the way back, none are left. */
+  /** Told whatever else is held back, and one of the app's errors: people hear of their end. */
   stranded(event: Extract<DeployEvent, { kind: "stranded" }>): void {
     const { troubles, clock } = this.deps;
     this.#send(event, {});
     troubles.set("app", onError(troubles.get("app"), "app", clock.now(), true).state);
-    this.settled("deploy");
   }
 
   /** A release is given up: its errors are over, though nothing has become well. */

@@ -4,7 +4,9 @@ import type { TagOrder } from "../release/version.ts";
 import type { Timing } from "../schedule/evaluate.ts";
 import { isSoaking } from "./back/going-back.ts";
 import { holds } from "./back/hold.ts";
-import type { Failure, Quarantined, State } from "./state.ts";
+import { isFailureOf } from "./failure.ts";
+import { isWithin } from "./span.ts";
+import type { Quarantined, State } from "./state.ts";
 
 /** How long after its creation a release may still lack its artifact without anybody being told. */
 export const gracePeriodMs = 30 * 60_000;
@@ -56,8 +58,8 @@ export function decide(release: Release | null, situation: Situation): Decision 
   if (state.quarantine.some((each) => isQuarantined(each, entry)))
     return { kind: "skip", reason: "quarantined" };
   const { failure } = state;
-  const hasFailed = failure?.tag === release.tag && failure.fingerprint === print;
-  if (hasFailed && isBackingOff(failure, now)) return { kind: "skip", reason: "backoff" };
+  const hasFailed = isFailureOf(failure, { tag: release.tag, fingerprint: print });
+  if (hasFailed && isWithin(now, failure.at, failure.nextTryAt)) return { kind: "skip", reason: "backoff" };
   // What is recorded and not in place any more is put back at once.
   const timing = isCurrent ? null : timingOf(deployable, situation);
   return timing ?? { kind: "deploy", release: deployable, fingerprint: print };
@@ -90,11 +92,6 @@ function isQuarantined(
 
 function isSame({ tag, moving, artifact }: Release, current: PlacedRelease): boolean {
   return tag === current.tag && (moving !== true || artifact === null || artifact.digest === current.digest);
-}
-
-/** A clock that was set back must not make a wait of seconds one of years. */
-function isBackingOff({ at, nextTryAt }: Failure, now: Date): boolean {
-  return new Date(at) <= now && now < new Date(nextTryAt);
 }
 
 /** Longer with each failure of one release in a row: 10 s, 20 s, … up to 5 minutes. */

@@ -4,6 +4,7 @@ import {
   fchmodSync,
   fstatSync,
   ftruncateSync,
+  lstatSync,
   openSync,
   readFileSync,
   writeSync,
@@ -13,11 +14,40 @@ import { tryLock } from "../util/libc.ts";
 
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
 
+export interface HeldLock extends Disposable {
+  /**
+   * Takes it anew where its file was removed or replaced, which lets others in; answers whether it was. Fails with
+   * `lock-held` where somebody came in meanwhile, with `filesystem` where the file can't be made.
+   */
+  renew(): boolean;
+}
+
 /**
  * `.dewy/lock`: one agent a directory. The kernel's lock decides and ends with the process; the text only tells
  * people who holds it. Fails with `lock-held`.
  */
-export function acquireLock(path: string, holder: string): Disposable {
+export function acquireLock(path: string, holder: string): HeldLock {
+  let fd = takeFile(path, holder);
+  return {
+    renew() {
+      // Some file systems (FUSE) number a file anew each time: there its text tells whose it is.
+      if (isAt(path, fd) || (isLocked(path) && lockHolder(path) === holder)) return false;
+      const taken = takeFile(path, holder);
+      closeSync(fd);
+      fd = taken;
+      return true;
+    },
+    [Symbol.dispose]: () => closeSync(fd),
+  };
+}
+
+function isAt(path: string, fd: number): boolean {
+  const there = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  const own = fstatSync(fd, { bigint: true });
+  return there?.ino === own.ino && there.dev === own.dev;
+}
+
+function takeFile(path: string, holder: string): number {
   let fd: number;
   try {
     // What is truncated and closed to others is the file of this name, and nothing that a link there leads to.
@@ -39,7 +69,7 @@ export function acquireLock(path: string, holder: string): Disposable {
   } catch {
     // The disk is full: the lock holds all the same.
   }
-  return { [Symbol.dispose]: () => closeSync(fd) };
+  return fd;
 }
 
 /** `dewy status` holds it for a moment to see whether it is free. */

@@ -16,7 +16,7 @@ export class SkipLog {
     if (reason === "current") this.#noteRepublished(release);
     if (reason === "no-release") this.#noteNothing();
     else this.#nothingWarned = false;
-    if (reason === "grace") this.#noteGrace(release?.tag ?? null);
+    if (reason === "grace") this.#noteGrace(release);
     else this.deps.log.debug(records.skipped, { reason, tag: release?.tag });
   }
 
@@ -30,15 +30,19 @@ export class SkipLog {
     this.#nothingWarned = true;
   }
 
-  #noteGrace(tag: string | null): void {
+  #noteGrace(release: Release | null): void {
     const { log } = this.deps;
+    const tag = release?.tag ?? null;
     const attributes = {
       message: "artifact not found",
       grace_period: duration(gracePeriodMs),
       tag: tag ?? undefined,
     };
     log.debug(records.withinGrace, attributes);
-    if (this.#graceWarned !== tag) log.warn("Release has no artifact yet; waiting for it", attributes);
+    if (this.#graceWarned !== tag) {
+      const files = release?.files.map(({ name }) => name).join(", ");
+      log.warn("Release has no artifact yet; waiting for it", { ...attributes, files: files || undefined });
+    }
     this.#graceWarned = tag;
   }
 

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, renameSync } from "node:fs";
 import * as v from "valibot";
 import { DewyError, messageOf, toDewyError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { Digest, PlacedRelease } from "../release/release.ts";
+import type { Cause, Digest, PlacedRelease } from "../release/release.ts";
 import { writeFileAtomic } from "../util/fs.ts";
 
 const digest = v.custom<Digest>((value) => typeof value === "string" && /^sha256:[0-9a-f]{64}$/.test(value));
@@ -26,6 +26,8 @@ const failureSchema = v.object({
   tag: v.string(),
   fingerprint: v.string(),
   count: v.number(),
+  /** Of these, how many ended with the end of what served. */
+  servingEnds: v.optional(v.number()),
   lastError: v.string(),
   at: v.string(),
   nextTryAt: v.string(),
@@ -65,12 +67,14 @@ const strandedSchema = v.object({
   hint: v.string(),
   /** Since when; people were told then. */
   at: v.string(),
-  /** Its last death; null: it fails its checks, and nobody will know when it no longer does. */
+  /** Its death that told so; null: it fails its checks, and nobody will know when it no longer does. */
   diedAt: v.nullable(v.string()),
   /** When a way back was looked for last. */
   triedAt: v.string(),
+  /** Of other content that is published under the good one's tag by now; it is not fetched again. */
+  unlike: v.optional(v.nullable(v.string()), null),
 });
-const causeSchema = v.picklist(["check", "deploy", "rollback", "retreat"]);
+const cause: v.GenericSchema<Cause> = v.picklist(["check", "deploy", "rollback", "retreat"]);
 const sightingSchema = v.object({
   tag: v.string(),
   at: v.string(),
@@ -90,7 +94,7 @@ const recordSchema = v.object({
   durationMs: v.number(),
   result: v.picklist(["deployed", "failed", "rolled-back"]),
   error: v.optional(v.string()),
-  cause: v.optional(causeSchema),
+  cause: v.optional(cause),
 });
 const stateSchema = v.object({
   version: v.literal(1),
@@ -124,8 +128,8 @@ const stateSchema = v.object({
   retreat: v.optional(v.nullable(retreatSchema), null),
   /** The current release should be left, and can't be. */
   stranded: v.optional(v.nullable(strandedSchema), null),
-  /** Why the current release is the current one. */
-  origin: v.optional(causeSchema, "check"),
+  /** The cause of the current release; its name on disk is an older one. */
+  origin: v.optional(cause, "check"),
   /** Releases newer than the current one, by when this host saw them first; oldest first. */
   sightings: v.optional(v.array(sightingSchema), []),
 });
@@ -136,8 +140,6 @@ export type Failure = v.InferOutput<typeof failureSchema>;
 export type Sighting = v.InferOutput<typeof sightingSchema>;
 export type Retreat = v.InferOutput<typeof retreatSchema>;
 export type Stranded = v.InferOutput<typeof strandedSchema>;
-/** Who asked for a deploy: a check that found a release, an operator, or the agent that goes back. */
-export type Origin = State["origin"];
 export type StateChanges = Partial<Omit<State, "version">>;
 
 export const emptyState: State = {

@@ -12,7 +12,8 @@ import { type CrashLoop, isSoaking } from "./back/going-back.ts";
 import { expired } from "./back/hold.ts";
 import { restoreRecorded } from "./back/restore.ts";
 import type { Retreat } from "./back/retreat.ts";
-import { isStranded, isStrandingOver } from "./back/stranded.ts";
+import { retry } from "./back/retry.ts";
+import { isStranded, isWellAgain } from "./back/stranded.ts";
 import type { Check, Finding } from "./check.ts";
 import type { SkipReason, Wait } from "./decide.ts";
 import { artifactMissing, publishedErrand } from "./deploy/errand.ts";
@@ -95,7 +96,7 @@ export class Tick {
       case "no-artifact":
         return this.#failed(decision.tag, artifactMissing(decision.tag));
       case "deploy":
-        return this.deps.rollout.run(publishedErrand(decision.release, delivery, { origin: "check" }), c);
+        return this.deps.rollout.run(publishedErrand(decision.release, delivery, { cause: "check" }), c);
       default:
         return unreachable(decision);
     }
@@ -134,29 +135,36 @@ export class Tick {
   }
 
   #honourRetryRequest(): void {
-    const { retryRequest, state, log } = this.deps;
+    const { retryRequest } = this.deps;
     if (!existsSync(retryRequest)) return;
-    state.update({ quarantine: [], failure: null });
+    retry(this.deps);
     rmSync(retryRequest, { force: true });
-    log.info("Retry requested: quarantine lifted");
   }
 
   #endWhatIsOver(): void {
-    const { state, clock, log, crashLoop } = this.deps;
+    const { state, clock, log } = this.deps;
     const now = clock.now();
     const hold = expired(state.state, now);
     if (hold !== null) {
       log.info(records.holdEnded, { until: state.state.hold?.until ?? undefined });
       state.learn(hold);
     }
-    if (isStrandingOver(state.state, crashLoop.withinMs, now)) {
-      log.info(records.strandingOver, { tag: state.state.current?.tag });
-      state.learn({ stranded: null });
-    }
+    this.#endStranding();
     if (state.state.soak !== null && !isSoaking(state.state, now)) {
       log.info(records.soaked, { tag: state.state.current?.tag });
       state.learn({ soak: null });
     }
+  }
+
+  #endStranding(): void {
+    const { state, delivery, log, crashLoop, retreat } = this.deps;
+    if (!isWell(delivery.status())) retreat.calm.end();
+    const { stranded, current } = state.state;
+    if (stranded === null) return;
+    const isOther = !isStranded(state.state);
+    if (!isOther && !isWellAgain(state.state, retreat.calm, crashLoop)) return;
+    if (!isOther) log.info(records.strandingOver, { tag: current?.tag });
+    state.learn({ stranded: null });
   }
 
   #reportIfStuck(signal: AbortSignal): void {

@@ -1,6 +1,7 @@
 import type { DeployEvent } from "../events.ts";
 import { unreachable } from "../util/assert.ts";
 import { roughDuration } from "../util/time.ts";
+import { nextIn } from "./message.ts";
 import type { Notice } from "./notice.ts";
 import { oneLine, printed, tailOf } from "./plain.ts";
 
@@ -152,10 +153,6 @@ function outputsOf(
   return named
     .map(([title, text]) => ({ title, text: tailOf(printed(text), most) }))
     .filter(({ text }) => text !== "");
-}
-
-function nextIn(delayMs: number): string {
-  return delayMs > 0 ? `in ${took(delayMs)}` : "now";
 }
 
 function took(ms: number): string {

@@ -57,7 +57,8 @@ function plainText(event: DeployEvent): string {
   }
 }
 
-function nextIn(delayMs: number): string {
+/** When something is done again. */
+export function nextIn(delayMs: number): string {
   return delayMs > 0 ? `in ${roughDuration(delayMs)}` : "now";
 }
 

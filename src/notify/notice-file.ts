@@ -43,14 +43,20 @@ const eventSchema: v.GenericSchema<unknown, DeployEvent> = v.variant("kind", [
   }),
   v.object({ kind: v.literal("hook"), hook: v.picklist(["before", "after"]), result }),
   v.object({ kind: v.literal("restarted"), signal: text }),
-  v.object({
-    kind: v.literal("failed"),
-    tag: tagOrNone,
-    message: text,
-    hint: v.nullable(text),
-    servingTag: tagOrNone,
-    run,
-  }),
+  v.pipe(
+    v.object({
+      kind: v.literal("failed"),
+      tag: tagOrNone,
+      message: text,
+      hint: v.nullable(text),
+      servingTag: tagOrNone,
+      run,
+      stranded: v.exactOptional(v.object({ tag: text, reason: text, why: text, hint: text })),
+    }),
+    v.transform(({ stranded, ...failed }): DeployEvent => {
+      return stranded === undefined ? failed : { kind: "stranded", ...stranded };
+    }),
+  ),
   v.object({
     kind: v.literal("quarantined"),
     tag: text,
@@ -96,7 +102,15 @@ const noticeSchema: v.GenericSchema<unknown, Notice> = v.object({
 const fileSchema = v.object({ version: v.literal(1), deploy: v.nullable(text), notice: noticeSchema });
 
 export function encodeNotice({ notice, deploy }: StoredNotice): string {
-  return `${JSON.stringify({ version: 1, deploy, notice })}\n`;
+  return `${JSON.stringify({ version: 1, deploy, notice: { ...notice, event: stored(notice.event) } })}\n`;
+}
+
+/** An older dewy, which knows nothing of stranded releases, tells of one as of a failure. */
+function stored(event: DeployEvent): object {
+  if (event.kind !== "stranded") return event;
+  const { tag, reason, why, hint } = event;
+  const message = `it should be left, and can't be: ${reason}. ${why}`;
+  return { kind: "failed", tag, message, hint, servingTag: tag, stranded: { tag, reason, why, hint } };
 }
 
 /** Throws on anything that this dewy did not write whole. */

@@ -326,6 +326,34 @@ describe("a release that fails", () => {
     expect(host.registry.opened).toBe(opened);
   });
 
+  test("as it ends what serves, three times in a row, is quarantined, which is told once, over a restart of dewy", async () => {
+    using host = new AgentHost();
+    let agent = await running(host, "v1.0.0");
+    host.registry.publish("v1.1.0");
+    host.app.startFailure = () =>
+      new DewyError("serving-ended", "the server that runs was killed by SIGKILL");
+    const told = host.told.length;
+    for (let tries = 1; tries <= 3; tries++) {
+      expect(host.state.quarantine).toEqual([]);
+      expect(await agent.tick(c)).toMatchObject({ kind: "failed", failure: { code: "serving-ended" } });
+      agent = host.agent();
+      await agent.begin(c);
+      await host.clock.advance(5 * 60_000);
+    }
+    const reason = "each of 3 tries ended what serves: the server that runs was killed by SIGKILL";
+    expect(host.state).toMatchObject({ quarantine: [{ tag: "v1.1.0", reason }], failure: null });
+    expect(host.told.slice(told)).toEqual(["deploying", "downloaded", "failed", "failed", "quarantined"]);
+    expect(host.outbox.events.at(-1)).toMatchObject({
+      reason,
+      hint: expect.stringContaining("what both versions share"),
+      servingTag: "v1.0.0",
+    });
+    expect(await agent.tick(c)).toEqual({ kind: "idle" });
+    host.app.startFailure = () => null;
+    await agent.carryOut({ kind: "retry" }, () => undefined, c);
+    expect(await agent.tick(c)).toEqual({ kind: "deployed", tag: "v1.1.0" });
+  });
+
   test("is still quarantined for the next agent", async () => {
     using host = new AgentHost();
     const agent = await running(host, "v1.0.0");

@@ -42,7 +42,7 @@ function after(
   const errand: Errand = {
     tag: to.tag,
     artifact: to.artifact,
-    origin: "check",
+    cause: "check",
     left: null,
     reason: null,
     kept: null,
@@ -80,43 +80,43 @@ describe("what is the release before, once", () => {
 
   test.each<[string, State, typeof v1, Partial<Errand>, string | null]>([
     ["a newer one is deployed", state, v4, {}, "v3.0.0"],
-    ["a newer one is deployed in the soak", { ...state, soak }, v4, { origin: "deploy" }, "v2.0.0"],
+    ["a newer one is deployed in the soak", { ...state, soak }, v4, { cause: "deploy" }, "v2.0.0"],
     [
       "the soak's first one is replaced",
       { ...state, soak, previous: null },
       v4,
-      { origin: "deploy" },
+      { cause: "deploy" },
       "v3.0.0",
     ],
     [
       "the one before is deployed anew in the soak",
       { ...state, soak },
       { ...v2, release: v4.release },
-      { origin: "deploy" },
+      { cause: "deploy" },
       "v1.0.0",
     ],
     ["the same one is deployed again", state, { ...v3, release: v4.release }, {}, "v2.0.0"],
-    ["it was rolled back", state, v2, { origin: "rollback", kept: v2 }, "v1.0.0"],
+    ["it was rolled back", state, v2, { cause: "rollback", kept: v2 }, "v1.0.0"],
     [
       "it was rolled back under another name",
       state,
       { ...v2, release: v4.release },
-      { origin: "rollback", kept: v2 },
+      { cause: "rollback", kept: v2 },
       "v1.0.0",
     ],
-    ["it was rolled back to the first one", state, v1, { origin: "rollback", kept: v1 }, null],
+    ["it was rolled back to the first one", state, v1, { cause: "rollback", kept: v1 }, null],
     [
       "it was rolled back to one of the registry",
       state,
       placed("v0.1.0", 5, "e"),
-      { origin: "rollback" },
+      { cause: "rollback" },
       null,
     ],
     [
       "it went back past a bad one",
       { ...state, quarantine: [quarantined(v1)] },
       v2,
-      { origin: "retreat", kept: v2 },
+      { cause: "retreat", kept: v2 },
       null,
     ],
   ])("%s", (_, from, to, errand, tag) => {
@@ -128,7 +128,7 @@ describe("what is quarantined, once", () => {
   const latest = (hour: number, letter: string) => placed("latest", hour, letter);
 
   test("a release was left because it failed: it, by its tag, digest and fingerprint", () => {
-    expect(after(state, v2, { origin: "retreat", kept: v2, reason: "it died" }).quarantine).toEqual([
+    expect(after(state, v2, { cause: "retreat", kept: v2, reason: "it died" }).quarantine).toEqual([
       {
         tag: "v3.0.0",
         digest: v3.digest,
@@ -146,7 +146,7 @@ describe("what is quarantined, once", () => {
       previous: latest(2, "b"),
       quarantine: [quarantined(latest(1, "a"))],
     };
-    const { quarantine = [] } = after(from, latest(2, "b"), { origin: "retreat", kept: latest(2, "b") });
+    const { quarantine = [] } = after(from, latest(2, "b"), { cause: "retreat", kept: latest(2, "b") });
     expect(quarantine.map((entry) => entry.digest)).toEqual([digest("a"), digest("c")]);
   });
 
@@ -160,13 +160,34 @@ describe("what is quarantined, once", () => {
   });
 });
 
+describe("that what runs should be left", () => {
+  const about = { release: v3.release, reason: "it died", at: now.toISOString() };
+  const retreat = { ...about, tries: 1 };
+  const stranded = { ...about, why: "gone", hint: "", diedAt: null, triedAt: about.at, unlike: null };
+  const from = { ...state, retreat, stranded };
+
+  test("is remembered where the same is put in place under another name", () => {
+    const release = "20261121T050000Z";
+    expect(after(from, { ...v3, release }, {})).toMatchObject({
+      retreat: { ...retreat, release },
+      stranded: { ...stranded, release },
+    });
+  });
+
+  test("is over where another one is put in its place, and was where that had been", () => {
+    expect(after(from, placed("v4.0.0", 4, "d"), {})).toMatchObject({ retreat: null, stranded: null });
+    const other = { ...from, current: v2, stranded: { ...stranded, release: v1.release } };
+    expect(after(other, v2, {})).toMatchObject({ retreat: null, stranded: null });
+  });
+});
+
 test.each<[Partial<Errand>, number, Partial<State>, boolean]>([
-  [{ origin: "check" }, 1000, {}, true],
-  [{ origin: "deploy" }, 1000, {}, true],
-  [{ origin: "check" }, 0, {}, false],
-  [{ origin: "rollback", kept: v2 }, 1000, {}, false],
-  [{ origin: "retreat", kept: v2 }, 1000, {}, false],
-  [{ origin: "check" }, 1000, { current: null, previous: null }, false],
+  [{ cause: "check" }, 1000, {}, true],
+  [{ cause: "deploy" }, 1000, {}, true],
+  [{ cause: "check" }, 0, {}, false],
+  [{ cause: "rollback", kept: v2 }, 1000, {}, false],
+  [{ cause: "retreat", kept: v2 }, 1000, {}, false],
+  [{ cause: "check" }, 1000, { current: null, previous: null }, false],
 ])(
   "a soak begins only with something new that has something before it: %j, %p ms, %j",
   (errand, soakMs, from, begins) => {

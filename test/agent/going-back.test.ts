@@ -45,6 +45,7 @@ const stranded = {
   at: seconds(-400),
   diedAt: seconds(-10),
   triedAt: seconds(-299),
+  unlike: null,
 };
 
 function described(reaction: Reaction): string {

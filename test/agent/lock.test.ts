@@ -1,5 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { acquireLock, isLocked, lockHolder } from "../../src/agent/lock.ts";
 import { tempDir } from "../support/temp-dir.ts";
@@ -23,6 +31,44 @@ describe("the lock", () => {
       "another dewy runs in this directory: pid 1, dewy server",
     );
     expect(lockHolder(path)).toBe("pid 1, dewy server");
+  });
+
+  test.each<[string, (path: string) => void]>([
+    ["removed", (path) => rmSync(path)],
+    [
+      "replaced",
+      (path) => {
+        copyFileSync(path, `${path}.copy`);
+        renameSync(`${path}.copy`, path);
+      },
+    ],
+  ])("whose file was %s is taken anew by its holder", (_, tamper) => {
+    using dir = tempDir();
+    const path = join(dir.path, "lock");
+    const lock = acquireLock(path, "pid 1");
+    expect(lock.renew()).toBe(false);
+    tamper(path);
+    expect(isLocked(path)).toBe(false);
+    expect(lock.renew()).toBe(true);
+    expect(lock.renew()).toBe(false);
+    expect(() => acquireLock(path, "pid 2")).toThrow("pid 1");
+    lock[Symbol.dispose]();
+    expect(isLocked(path)).toBe(false);
+  });
+
+  test("that somebody took meanwhile is not taken back, and one that can't be made is told", () => {
+    using dir = tempDir();
+    const path = join(dir.path, "state/lock");
+    mkdirSync(join(dir.path, "state"));
+    const lock = acquireLock(path, "pid 1");
+    rmSync(path);
+    const other = acquireLock(path, "pid 2");
+    expect(() => lock.renew()).toThrow("another dewy runs in this directory: pid 2");
+    other[Symbol.dispose]();
+    expect(lock.renew()).toBe(true);
+    rmSync(join(dir.path, "state"), { recursive: true });
+    expect(() => lock.renew()).toThrow("ENOENT");
+    lock[Symbol.dispose]();
   });
 
   test("is free again when its holder lets go, whatever the text says", () => {

@@ -19,6 +19,7 @@ const attempt = (code: ErrorCode, details = {}) => ({
   digest: null,
   fingerprint: "print",
   failure: new DewyError(code, "what failed", details),
+  returning: false,
   now,
 });
 
@@ -56,6 +57,8 @@ describe("with a good version serving", () => {
       quarantine: [
         { tag: "v2.0.0", digest: null, fingerprint: "print", reason: "what failed", at: now.toISOString() },
       ],
+      reason: "what failed",
+      hint: null,
     });
   });
 
@@ -114,6 +117,61 @@ describe("failures in a row", () => {
       delayMs: 90_000,
     });
     expect(judge(attempt("rate-limited", { retryAfterMs: 1 }), state)).toMatchObject({ delayMs: 10_000 });
+  });
+});
+
+describe("a try that ends with the end of what serves", () => {
+  const row = (codes: readonly ErrorCode[], changes: Partial<ReturnType<typeof attempt>> = {}) => {
+    const tried: string[] = [];
+    let failure: State["failure"] = null;
+    for (const code of codes) {
+      const verdict = judge({ ...attempt(code), ...changes }, { ...state, failure });
+      tried.push(verdict.kind === "retry" ? "again" : verdict.reason);
+      failure = verdict.kind === "retry" ? verdict.failure : null;
+    }
+    return tried;
+  };
+  const blamed = "each of 3 tries ended what serves: what failed";
+
+  test.each<[string, ErrorCode[], string[]]>([
+    ["the third in a row", ["serving-ended", "serving-ended", "serving-ended"], ["again", "again", blamed]],
+    [
+      "the third, whatever kept it from being checked in between",
+      ["serving-ended", "network-timeout", "serving-ended", "disk-full", "serving-ended"],
+      ["again", "again", "again", "again", blamed],
+    ],
+    [
+      "no other failure after two",
+      ["serving-ended", "serving-ended", "network-timeout"],
+      ["again", "again", "again"],
+    ],
+  ])("is the release's fault from %s on", (_, codes, tried) => {
+    expect(row(codes)).toEqual(tried);
+  });
+
+  test("makes no failure of the host the release's fault, however many there were", () => {
+    const at = now.toISOString();
+    const before = { tag: "v2.0.0", fingerprint: "print", lastError: "", at, nextTryAt: at };
+    const failure = { ...before, count: 5, servingEnds: 5 };
+    expect(judge(attempt("disk-full"), { ...state, failure }).kind).toBe("retry");
+  });
+
+  test("is none of what is gone back to: what serves is bad", () => {
+    const codes = Array.from({ length: 5 }, () => "serving-ended" as const);
+    expect(row(codes, { returning: true })).toEqual(codes.map(() => "again"));
+  });
+
+  test.each([
+    ["it was published again", { tag: "v2.0.0", fingerprint: "other" }],
+    ["another release failed", { tag: "v1.9.0", fingerprint: "print" }],
+    ["an older dewy's state does not say", { tag: "v2.0.0", fingerprint: "print", servingEnds: undefined }],
+  ])("counts anew where %s", (_, changes) => {
+    const at = now.toISOString();
+    const failure = { count: 2, servingEnds: 2, lastError: "", at, nextTryAt: at, ...changes };
+    expect(judge(attempt("serving-ended"), { ...state, failure })).toMatchObject({
+      kind: "retry",
+      failure: { servingEnds: 1 },
+    });
   });
 });
 

@@ -256,7 +256,7 @@ describe("kill -9 of the agent", () => {
     await host.serves("v2.0.0");
     const status = await runDewy(["status", "--root", host.root]);
     expect(status.stdout).toMatch(
-      /^Trouble +to be left since .*: it died in its soak: the server ended while/m,
+      /^Stranded +to be left since .*: it died in its soak: the server ended while/m,
     );
     expect(status.stdout).toMatch(/^ +it can't be: v1.0.0, which was before it, can't be had any more: /m);
     const { stdout } = await runDewy(["history", "--root", host.root]);

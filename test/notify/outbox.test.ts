@@ -103,6 +103,21 @@ describe("a notice", () => {
       expect(decodeNotice(encodeNotice(stored))).toEqual(stored);
     },
   );
+
+  test("of a release that can't be left is a failure to a dewy that knows no such kind, and is read as it was written before", () => {
+    const { stranded } = Object.fromEntries(events.map((event) => [event.kind, event]));
+    if (stranded?.kind !== "stranded") throw new Error("no such event");
+    const stored = { notice: noticeOf(stranded), deploy: null };
+    expect(JSON.parse(encodeNotice(stored)).notice.event).toMatchObject({
+      kind: "failed",
+      tag: "v1.2.3",
+      servingTag: "v1.2.3",
+      message:
+        "it should be left, and can't be: it died in its soak. no good release before it is known here",
+      hint: "publish a fixed version",
+    });
+    expect(decodeNotice(JSON.stringify({ version: 1, ...stored }))).toEqual(stored);
+  });
 });
 
 describe("what is no notice", () => {

@@ -1,5 +1,6 @@
 import { isAmong, isSameContent } from "../../release/placed.ts";
 import type { PlacedRelease } from "../../release/release.ts";
+import { isWithin } from "../span.ts";
 import type { State } from "../state.ts";
 import { isStranded, isTryDue } from "./stranded.ts";
 
@@ -40,13 +41,22 @@ interface Situation {
  * gone back to is not left in its turn, nor what an operator went back to.
  */
 export function reactTo(failure: AppFailure, state: State, situation: Situation): Reaction {
-  const { current, previous } = state;
+  const { current } = state;
   if (current === null || failure.release !== current.release) return { kind: "stay" };
   const reason = reasonToLeave(failure, state, situation);
   if (reason === null) return { kind: "stay" };
+  const way = wayBack(current, state);
+  return "why" in way ? { kind: "strand", reason, ...way } : { kind: "go-back", reason, ...way };
+}
+
+/** Where the current release is left for, or why it can't be. */
+export function wayBack(
+  current: PlacedRelease,
+  state: State,
+): { readonly to: PlacedRelease } | { readonly why: string } {
+  const { previous } = state;
   const why = obstacle(current, state);
-  if (why !== null || previous === null) return { kind: "strand", reason, why: why ?? nothingBefore };
-  return { kind: "go-back", to: previous, reason };
+  return why !== null || previous === null ? { why: why ?? nothingBefore } : { to: previous };
 }
 
 /** null: what has proved itself may die now and then. */
@@ -79,10 +89,9 @@ function obstacle(current: PlacedRelease, { previous, origin, quarantine }: Stat
   return `${previous.tag}, which was before it, is quarantined: ${bad?.reason ?? "it failed"}`;
 }
 
-/** A clock that was set back must not make a soak of seconds one of years. */
 export function isSoaking({ soak, current }: State, now: Date): boolean {
   if (soak === null || soak.release !== current?.release) return false;
-  return new Date(soak.since) <= now && now < new Date(soak.until);
+  return isWithin(now, soak.since, soak.until);
 }
 
 /** When the app died, as far back as a loop reaches; of one release at a time, and of each of its copies. */

@@ -4,11 +4,13 @@ import type { Registry } from "../../registry/registry.ts";
 import type { PlacedRelease } from "../../release/release.ts";
 import type { Call } from "../../util/async.ts";
 import { retryDelayMs } from "../decide.ts";
-import { keptErrand } from "../deploy/errand.ts";
+import { keptErrand, PublishedAgain } from "../deploy/errand.ts";
 import type { Rollout, RolloutDeps } from "../deploy/rollout.ts";
+import { isWithin } from "../span.ts";
 import type { Retreat as Decided } from "../state.ts";
-import { type AppFailure, type CrashLoop, Deaths, type Reaction, reactTo } from "./going-back.ts";
-import { isStranded, strand } from "./stranded.ts";
+import { Calm } from "./calm.ts";
+import { type AppFailure, type CrashLoop, Deaths, type Reaction, reactTo, wayBack } from "./going-back.ts";
+import { type Blocked, strand } from "./stranded.ts";
 
 /**
  * A host that shuts down, or systemd that stops the unit, ends the app and dewy at once, and dewy may hear of the app
@@ -29,6 +31,7 @@ const strands: Way = { kind: "strands" };
 
 /** Leaves a release that fails after its deploy for the good one before it. */
 export class Retreat {
+  readonly calm: Calm;
   readonly #deaths = new Deaths();
   /** A death that may have come of a stop. */
   #undecided: { readonly release: string; readonly way: Way } | null = null;
@@ -36,7 +39,9 @@ export class Retreat {
   constructor(
     private readonly deps: RolloutDeps & { readonly registry: Registry; readonly crashLoop: CrashLoop },
     private readonly rollout: Rollout,
-  ) {}
+  ) {
+    this.calm = new Calm(deps.clock);
+  }
 
   /** What follows from the failure; rejections of `decided` come of the agent's end alone. */
   decide(failure: AppFailure, life: Call): Way {
@@ -49,19 +54,11 @@ export class Retreat {
     const deaths = isDeath ? this.#deaths.count(failure, clock.monotonicMs(), loop) : 0;
     if (this.#undecided?.release === release) return this.#undecided.way;
     const reaction = reactTo(failure, state.state, { now: clock.now(), deaths, loop });
-    if (isDeath) this.#noteDeath();
+    if (isDeath) this.calm.end();
     if (reaction.kind === "stay") return stays;
     if (isDeath) return this.#decideLater(release, reaction, life);
     this.#decided(release, reaction, false);
     return reaction.kind === "strand" ? strands : { kind: "back", decided: Promise.resolve() };
-  }
-
-  /** What has been stranded is not well yet. */
-  #noteDeath(): void {
-    const { state, clock } = this.deps;
-    const { stranded } = state.state;
-    if (stranded === null || !isStranded(state.state) || stranded.diedAt === null) return;
-    state.learn({ stranded: { ...stranded, diedAt: clock.now().toISOString() } });
   }
 
   #decideLater(release: string, reaction: Decision, life: Call): Way {
@@ -82,12 +79,21 @@ export class Retreat {
     if (current?.release !== release) return;
     const { reason } = reaction;
     if (reaction.kind === "strand") {
-      const hint = "publish a fixed version, or put another one in its place with `dewy deploy TAG`";
-      strand({ reason, why: reaction.why, hint, hasDied }, this.deps);
+      this.#blocked({ reason, hasDied }, reaction.why);
       return;
     }
     log.warn(records.goingBack, { tag: reaction.to.tag, from: current.tag, error: reason });
     state.learn({ retreat: { release, reason, at: clock.now().toISOString(), tries: 0, hasDied } });
+  }
+
+  #blocked({ reason, hasDied = false }: Pick<Decided, "reason" | "hasDied">, why: string): void {
+    const hint = "publish a fixed version, or put another one in its place with `dewy deploy TAG`";
+    this.#strand({ reason, why, hint, hasDied });
+  }
+
+  #strand(blocked: Blocked): void {
+    this.calm.end();
+    strand(blocked, this.deps);
   }
 
   /**
@@ -96,17 +102,23 @@ export class Retreat {
    */
   async run(c: Call): Promise<boolean> {
     const { state, clock } = this.deps;
-    const { retreat, current, previous } = state.state;
+    const { retreat, current } = state.state;
     if (retreat === null) return false;
-    if (current?.release !== retreat.release || previous === null) {
+    if (current === null || current.release !== retreat.release) {
       state.learn({ retreat: null });
       return false;
     }
-    if (isBackingOff(retreat, clock.now())) return false;
-    const { reason } = retreat;
-    const errand = keptErrand(previous, { ...this.deps, state: state.state }, { origin: "retreat", reason });
+    const way = wayBack(current, state.state);
+    // Whoever learned that it leads nowhere may have died before it said so.
+    if ("why" in way) {
+      this.#blocked(retreat, way.why);
+      return false;
+    }
+    const { reason, at, nextTryAt } = retreat;
+    if (nextTryAt !== undefined && isWithin(clock.now(), at, nextTryAt)) return false;
+    const errand = keptErrand(way.to, { ...this.deps, state: state.state }, { cause: "retreat", reason });
     const outcome = await this.rollout.run(errand, c);
-    if (outcome.kind === "failed") this.#failed(retreat, previous, outcome.failure);
+    if (outcome.kind === "failed") this.#failed(retreat, way.to, outcome.failure);
     return true;
   }
 
@@ -120,7 +132,8 @@ export class Retreat {
       const why = `${to.tag}, which was before it, ${isBad ? "does not work either" : "can't be had any more"}: ${failure.message}`;
       const again = isGone ? `publish a fixed version, or ${to.tag} again` : "publish a fixed version";
       const hint = `${again}; \`dewy deploy TAG\` puts another one in its place`;
-      strand({ reason, why, hint, hasDied }, this.deps);
+      const unlike = failure instanceof PublishedAgain ? failure.fingerprint : null;
+      this.#strand({ reason, why, hint, hasDied, unlike });
       return;
     }
     const from = state.state.current?.tag ?? "what runs";
@@ -134,9 +147,4 @@ export class Retreat {
 
 function because({ code, message, hint }: DewyError, why: string): DewyError {
   return new DewyError(code, `${message}; ${why}`, { hint });
-}
-
-/** A clock that was set back must not make a wait of seconds one of years. */
-function isBackingOff({ at, nextTryAt }: Decided, now: Date): boolean {
-  return nextTryAt !== undefined && new Date(at) <= now && now < new Date(nextTryAt);
 }

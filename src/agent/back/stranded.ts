@@ -2,7 +2,11 @@ import { records } from "../../events.ts";
 import type { Log } from "../../log.ts";
 import type { Clock } from "../../util/time.ts";
 import type { Announcer } from "../announce.ts";
+import { isFailureOf } from "../failure.ts";
+import { isWithin } from "../span.ts";
 import type { State, StateFile } from "../state.ts";
+import type { Calm } from "./calm.ts";
+import type { CrashLoop } from "./going-back.ts";
 
 /** Between two tries of a way back that was blocked. */
 const tryAgainMs = 5 * 60_000;
@@ -21,25 +25,18 @@ export function strandedOf(state: Pick<State, "stranded" | "current">) {
 
 /** What blocked the way back may be gone: the release may have been published again, or a quarantine lifted. */
 export function isTryDue({ stranded }: Pick<State, "stranded">, now: Date): boolean {
-  return stranded !== null && isLongAgo(stranded.triedAt, tryAgainMs, now);
-}
-
-/** Another release has taken its place, or it has not died for `calmMs`. */
-export function isStrandingOver(
-  state: Pick<State, "stranded" | "current">,
-  calmMs: number,
-  now: Date,
-): boolean {
-  const { stranded } = state;
   if (stranded === null) return false;
-  if (!isStranded(state)) return true;
-  return stranded.diedAt !== null && isLongAgo(stranded.diedAt, calmMs, now);
+  const { triedAt } = stranded;
+  return !isWithin(now, triedAt, new Date(Date.parse(triedAt) + tryAgainMs).toISOString());
 }
 
-/** Of a time that is yet to come, the clock having been set back, nobody knows how long ago it was: long. */
-function isLongAgo(at: string, ms: number, now: Date): boolean {
-  const agoMs = now.getTime() - new Date(at).getTime();
-  return agoMs < 0 || agoMs >= ms;
+/** It was stranded as it died, and has been calm for so long as no crash loop is. */
+export function isWellAgain(
+  state: Pick<State, "stranded" | "current">,
+  calm: Pick<Calm, "ms">,
+  loop: Pick<CrashLoop, "withinMs">,
+): boolean {
+  return isStranded(state) && state.stranded?.diedAt != null && calm.ms >= loop.withinMs;
 }
 
 /** What keeps the current release from being left. */
@@ -50,11 +47,13 @@ export interface Blocked {
   readonly hint: string;
   /** It ended, as opposed to running and being sick. */
   readonly hasDied: boolean;
+  /** Of what is published in place of what it would be left for; null: of nothing. */
+  readonly unlike?: string | null;
 }
 
 /** Tells people, once for each release, and remembers it. */
 export function strand(
-  { reason, why, hint, hasDied }: Blocked,
+  { reason, why, hint, hasDied, unlike = null }: Blocked,
   {
     state: file,
     announcer,
@@ -62,12 +61,12 @@ export function strand(
     clock,
   }: {
     readonly state: StateFile;
-    readonly announcer: Pick<Announcer, "stranded">;
+    readonly announcer: Pick<Announcer, "stranded" | "settled">;
     readonly log: Log;
     readonly clock: Clock;
   },
 ): void {
-  const { current, stranded: before } = file.state;
+  const { current, stranded: before, failure, retreat } = file.state;
   if (current === null) return;
   const { tag, release } = current;
   const now = clock.now().toISOString();
@@ -75,10 +74,12 @@ export function strand(
   // Told first: an agent that dies in between tells it again rather than never.
   if (isNews) announcer.stranded({ kind: "stranded", tag, reason, why, hint });
   if (isNews) log.error(records.stranded, { tag, error: reason, reason: why, hint });
+  const isOfWayBack = failure === null || isFailureOf(failure, wayBackPrint(file.state));
+  if (isOfWayBack && retreat !== null && retreat.tries > 0) announcer.settled("deploy");
   file.learn({
     retreat: null,
     soak: null,
-    failure: null,
+    failure: isOfWayBack ? null : failure,
     stranded: {
       release,
       reason,
@@ -87,6 +88,12 @@ export function strand(
       at: isNews ? now : (before?.at ?? now),
       diedAt: hasDied ? now : null,
       triedAt: now,
+      unlike: unlike ?? (isNews ? null : (before?.unlike ?? null)),
     },
   });
+}
+
+function wayBackPrint({ previous, releases }: State): { tag: string; fingerprint: string } {
+  const { tag = "", release = "" } = previous ?? {};
+  return { tag, fingerprint: releases[release]?.fingerprint ?? "" };
 }

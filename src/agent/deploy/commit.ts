@@ -25,15 +25,18 @@ export function committed(state: State, done: Done): StateChanges {
   const { tag, artifact, digest, release } = placed;
   const kept = { tag, artifact, digest, fingerprint: errand.fingerprint };
   const isNew = state.current === null || !isSameContent(state.current, placed);
+  // Put back under another name, it should be left as before.
+  const moved = <About extends { release: string }>(about: About | null): About | null =>
+    about !== null && about.release === state.current?.release ? { ...about, release } : null;
   const previous = isNew ? previousAfter(state, done) : state.previous;
   return {
     current: placed,
     previous,
-    origin: isNew ? errand.origin : state.origin,
+    origin: isNew ? errand.cause : state.origin,
     attempt: null,
     failure: null,
-    retreat: null,
-    stranded: isNew ? null : state.stranded,
+    retreat: isNew ? null : moved(state.retreat),
+    stranded: isNew ? null : moved(state.stranded),
     unreported: record,
     quarantine: quarantineAfter(state, done),
     releases: { ...state.releases, [release]: kept },
@@ -46,7 +49,7 @@ export function committed(state: State, done: Done): StateChanges {
 /** A release that is still on probation is no good one to go back to. */
 function previousAfter(state: State, { errand, placed, now }: Done): PlacedRelease | null {
   const { current, previous } = state;
-  if (errand.origin === "rollback" || errand.origin === "retreat") {
+  if (errand.cause === "rollback" || errand.cause === "retreat") {
     return errand.kept === null ? null : before(errand.kept, current, state);
   }
   const good = previous !== null && isSoaking(state, now) ? previous : current;
@@ -61,7 +64,7 @@ function quarantineAfter(state: State, { errand, placed, now }: Done): Quarantin
   const others = quarantine.filter(
     (entry) => entry.tag !== placed.tag || (!anyContent && entry.digest !== placed.digest),
   );
-  if (errand.origin !== "retreat" || current === null) return others;
+  if (errand.cause !== "retreat" || current === null) return others;
   const failed = {
     tag: current.tag,
     digest: current.digest,
@@ -73,19 +76,19 @@ function quarantineAfter(state: State, { errand, placed, now }: Done): Quarantin
 }
 
 function soakOf({ errand, placed, soakMs, now }: Done): State["soak"] {
-  const isProven = errand.origin === "rollback" || errand.origin === "retreat";
+  const isProven = errand.cause === "rollback" || errand.cause === "retreat";
   if (soakMs === 0 || isProven) return null;
   const until = new Date(now.getTime() + soakMs).toISOString();
   return { release: placed.release, since: now.toISOString(), until };
 }
 
 function holdAfter(state: State, { errand, placed, now }: Done, isNew: boolean): StateChanges {
-  const { origin, left } = errand;
+  const { cause, left } = errand;
   if (left !== null) {
     const hold = { since: now.toISOString(), until: null, reason: null, ...left };
     return heldByRollback(state, hold);
   }
   // Put back where it was, or gone back to from a release that an operator chose: what is held stays held.
-  const isBack = origin === "retreat" && state.hold?.left !== placed.tag;
+  const isBack = cause === "retreat" && state.hold?.left !== placed.tag;
   return !isNew || isBack ? {} : rollbackHoldLifted(state);
 }

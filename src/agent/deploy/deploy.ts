@@ -10,6 +10,7 @@ import type { Call } from "../../util/async.ts";
 import type { Clock } from "../../util/time.ts";
 import type { User } from "../../util/user.ts";
 import { type Announcer, describeFailure } from "../announce.ts";
+import { isFailureOf } from "../failure.ts";
 import type { Live } from "../live.ts";
 import type { Quarantined, StateFile } from "../state.ts";
 import { committed } from "./commit.ts";
@@ -75,8 +76,7 @@ export class Deploy {
     this.#startedMs = deps.clock.monotonicMs();
     const { current, failure } = deps.state.state;
     this.#fromTag = current?.tag ?? null;
-    const { tag, fingerprint, origin } = errand;
-    this.#isAgain = origin === "check" && failure?.tag === tag && failure.fingerprint === fingerprint;
+    this.#isAgain = errand.cause === "check" && isFailureOf(failure, errand);
   }
 
   /** Of the artifact's bytes, once they are here. */
@@ -111,9 +111,9 @@ export class Deploy {
         this.#thread = directory === null ? null : threadOf(directory);
         onStep("staged");
       },
-      switched: async (directory: string | null) => {
+      switched: async (directory: string | null, call: Call) => {
         onStep("switched");
-        await this.#hook("after", directory ?? "", c);
+        await this.#hook("after", directory ?? "", call);
         onStep("after-hook");
       },
       commit: async (release: string) => {
@@ -128,7 +128,7 @@ export class Deploy {
   }
 
   get #goesBack(): boolean {
-    return this.errand.origin === "retreat";
+    return this.errand.cause === "retreat";
   }
 
   #success(): DeployRecord {
@@ -149,7 +149,7 @@ export class Deploy {
       finishedAt: clock.now().toISOString(),
       durationMs: Math.round(clock.monotonicMs() - this.#startedMs),
       result,
-      cause: this.errand.origin,
+      cause: this.errand.cause,
       ...(error === undefined ? {} : { error }),
     };
   }
@@ -176,7 +176,7 @@ export class Deploy {
   /** An operator who asks for it by its tag has a reason to. */
   #knownFailure(): Quarantined | undefined {
     const { delivery, state } = this.deps;
-    if (this.errand.origin !== "check") return undefined;
+    if (this.errand.cause !== "check") return undefined;
     return state.state.quarantine.find(
       ({ tag, digest, fingerprint }) =>
         tag === this.errand.tag && digest === this.#digest && setupOf(fingerprint) === delivery.setup,

@@ -2,10 +2,10 @@ import type { Delivery, ObtainedRelease, Received } from "../../activate/deliver
 import { DewyError } from "../../errors.ts";
 import type { Registry } from "../../registry/registry.ts";
 import { fingerprint } from "../../release/fingerprint.ts";
-import type { DeployableRelease, PlacedRelease } from "../../release/release.ts";
+import type { Cause, DeployableRelease, PlacedRelease } from "../../release/release.ts";
 import { type Call, withDeadline } from "../../util/async.ts";
 import type { Left } from "../back/hold.ts";
-import type { Origin, State } from "../state.ts";
+import type { State } from "../state.ts";
 
 /** What is to be deployed, and why. */
 export interface Errand {
@@ -16,7 +16,7 @@ export interface Errand {
   /** Null for a release that this host kept. */
   readonly published: DeployableRelease | null;
   readonly kept: PlacedRelease | null;
-  readonly origin: Origin;
+  readonly cause: Cause;
   /** What an operator leaves for it, and is not to come back by itself; null: nothing. */
   readonly left: Left | null;
   /** Why the release before it is left; null: it failed nowhere. */
@@ -24,7 +24,12 @@ export interface Errand {
   obtain(c: Call, onReceived: Received): Promise<ObtainedRelease>;
 }
 
-type Why = Pick<Errand, "origin"> & Partial<Pick<Errand, "left" | "reason">>;
+type Why = Pick<Errand, "cause"> & Partial<Pick<Errand, "left" | "reason">>;
+
+interface KeptDeps {
+  readonly delivery: Delivery;
+  readonly registry: Registry;
+}
 
 const findDeadlineMs = 5 * 60_000;
 
@@ -42,12 +47,28 @@ export function publishedErrand(release: DeployableRelease, delivery: Delivery, 
   };
 }
 
+/** What ran here under a tag can't be had any more, as other content is published under it. */
+export class PublishedAgain extends DewyError {
+  constructor(
+    tag: string,
+    /** Of that other content. */
+    readonly fingerprint: string,
+  ) {
+    super("not-found", `${tag} was published again: what ran here under it is gone`, {
+      hint: `\`dewy deploy ${tag}\` deploys what is published now`,
+      retryable: false,
+    });
+  }
+}
+
 /** From what this host kept of it, else from the registry, if that has the same still. */
 export function keptErrand(
   placed: PlacedRelease,
-  deps: { readonly delivery: Delivery; readonly registry: Registry; readonly state: State },
+  deps: KeptDeps & { readonly state: State },
   why: Why,
 ): Errand {
+  // An operator may know better.
+  const unlike = why.cause === "retreat" ? (deps.state.stranded?.unlike ?? null) : null;
   return {
     tag: placed.tag,
     artifact: placed.artifact,
@@ -58,31 +79,32 @@ export function keptErrand(
     reason: null,
     ...why,
     obtain: async (c, onReceived) =>
-      (await deps.delivery.revive(placed, c)) ?? (await obtainAgain(placed, deps, onReceived, c)),
+      (await deps.delivery.revive(placed, c)) ??
+      (await obtainAgain(placed, { ...deps, unlike }, onReceived, c)),
   };
 }
 
 async function obtainAgain(
   { tag, digest }: PlacedRelease,
-  { delivery, registry }: { readonly delivery: Delivery; readonly registry: Registry },
+  { delivery, registry, unlike }: KeptDeps & { readonly unlike: string | null },
   onReceived: Received,
   c: Call,
 ): Promise<ObtainedRelease> {
   const hint = `publish ${tag} again, or put another one in place with \`dewy deploy TAG\``;
   const release = await findRelease(tag, registry, c, hint);
+  const other = new PublishedAgain(tag, fingerprint(release, delivery.setup));
+  if (other.fingerprint === unlike) throw other;
   const isIt = (obtained: ObtainedRelease) => digest === null || obtained.digest === digest;
   const first = await delivery.obtain(release, c, onReceived);
   if (isIt(first)) return first;
   first[Symbol.dispose]();
-  // It may have come from a cache.
+  if (first.fetched) throw other;
+  // What this host's cache holds may have been published in between.
   await delivery.forget(release, c);
   const second = await delivery.obtain(release, c, onReceived);
   if (isIt(second)) return second;
   second[Symbol.dispose]();
-  throw new DewyError("not-found", `${tag} was published again: what ran here under it is gone`, {
-    hint: `\`dewy deploy ${tag}\` deploys what is published now`,
-    retryable: false,
-  });
+  throw other;
 }
 
 /** `not-found` or `artifact-missing` where it can't be deployed. */

@@ -3,6 +3,7 @@ import { records } from "../../events.ts";
 import type { PlacedRelease } from "../../release/release.ts";
 import type { Call } from "../../util/async.ts";
 import { isStranded } from "../back/stranded.ts";
+import { isFailureOf } from "../failure.ts";
 import type { History } from "../history.ts";
 import type { Notes } from "../notes.ts";
 import type { Turns } from "../orders/turns.ts";
@@ -73,9 +74,9 @@ export class Rollout {
     this.deps.onStep(step);
   }
 
-  #logSuccess({ tag, reason, origin }: Errand, left: PlacedRelease | null): void {
+  #logSuccess({ tag, reason, cause }: Errand, left: PlacedRelease | null): void {
     const { log, state } = this.deps;
-    if (origin === "retreat") {
+    if (cause === "retreat") {
       log.warn(records.wentBack, { tag, from: left?.tag, error: reason ?? undefined });
       return;
     }
@@ -86,21 +87,25 @@ export class Rollout {
   /** Told first: an agent that dies in between tries the release once more rather than giving it up in silence. */
   #failed(deploy: Deploy, failure: DewyError): Outcome {
     const { state, history, clock, announcer, log, notes } = this.deps;
-    const { tag, fingerprint, published, origin } = deploy.errand;
+    const { tag, fingerprint, published, cause } = deploy.errand;
     const { digest, thread } = deploy;
     const moving = published === null || published.moving === true;
-    const verdict = judge({ tag, moving, digest, fingerprint, failure, now: clock.now() }, state.state);
-    const reason = failure.message;
     // A way back that fails is told with why there is one.
-    const isWayBack = origin === "retreat";
+    const isWayBack = cause === "retreat";
+    const attempt = { tag, moving, digest, fingerprint, failure, returning: isWayBack, now: clock.now() };
+    const verdict = judge(attempt, state.state);
+    const reason = verdict.kind === "quarantine" ? verdict.reason : failure.message;
     if (verdict.kind === "retry" && !isWayBack) notes.tellFailure(tag, failure, thread);
     if (verdict.kind === "quarantine" && !isWayBack) {
-      const { hint = null } = failure;
+      const { hint } = verdict;
       const servingTag = state.state.current?.tag ?? null;
       announcer.quarantined({ kind: "quarantined", tag, digest, reason, hint, servingTag }, { thread });
     }
-    if (verdict.kind === "retry") state.learn({ attempt: null, failure: verdict.failure });
-    else state.learn({ attempt: null, failure: null, quarantine: verdict.quarantine });
+    // A way back does not end what another release waits for.
+    const { failure: before } = state.state;
+    const kept = isWayBack && !isFailureOf(before, deploy.errand) ? before : null;
+    if (verdict.kind === "retry") state.learn({ attempt: null, failure: kept ?? verdict.failure });
+    else state.learn({ attempt: null, failure: kept, quarantine: verdict.quarantine });
     // Whoever reads this finds the state as it is told.
     notes.logFailure(failure, tag);
     if (verdict.kind === "quarantine") log.warn("Quarantined", { tag, digest, reason });
@@ -138,7 +143,7 @@ function wayBackFailed({ reason }: Errand, failure: string): string {
   return `${failure}; it was to come back because what replaced it failed: ${reason ?? "it failed"}`;
 }
 
-export function whatOf({ tag, origin }: Pick<Errand, "tag" | "origin">): string {
-  if (origin === "rollback") return `a rollback to ${tag}`;
-  return origin === "retreat" ? `the way back to ${tag}` : `a deploy of ${tag}`;
+export function whatOf({ tag, cause }: Pick<Errand, "tag" | "cause">): string {
+  if (cause === "rollback") return `a rollback to ${tag}`;
+  return cause === "retreat" ? `the way back to ${tag}` : `a deploy of ${tag}`;
 }

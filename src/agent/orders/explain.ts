@@ -5,6 +5,8 @@ import type { Decision, SkipReason } from "../decide.ts";
 import type { State } from "../state.ts";
 import type { Hold } from "./operations.ts";
 
+const shownFiles = 3;
+
 export interface Explanation {
   /** A sentence without its end. */
   readonly text: string;
@@ -22,14 +24,15 @@ export function explain(decision: Decision, about: Release | null, state: State,
     case "wait":
       return { text: decision.text, until: decision.due ?? decision.until };
     case "skip":
-      return explainSkip(decision.reason, about?.tag ?? "", state, now);
+      return explainSkip(decision.reason, about, state, now);
     default:
       return unreachable(decision);
   }
 }
 
-function explainSkip(reason: SkipReason, tag: string, state: State, now: Date): Explanation {
+function explainSkip(reason: SkipReason, about: Release | null, state: State, now: Date): Explanation {
   const { quarantine, failure } = state;
+  const tag = about?.tag ?? "";
   switch (reason) {
     case "no-release":
       return { text: "the registry has no release for this host", until: null };
@@ -40,7 +43,7 @@ function explainSkip(reason: SkipReason, tag: string, state: State, now: Date): 
       return { text: holdText(hold), until: hold?.until == null ? null : new Date(hold.until) };
     }
     case "grace":
-      return { text: `${tag} has no artifact yet`, until: null };
+      return { text: `${tag} has no artifact yet${otherFiles(about)}`, until: null };
     case "quarantined": {
       const entry = quarantine.findLast((each) => each.tag === tag);
       return { text: `${tag} is quarantined: ${entry?.reason ?? "it failed"}`, until: null };
@@ -53,6 +56,15 @@ function explainSkip(reason: SkipReason, tag: string, state: State, now: Date): 
     default:
       return unreachable(reason);
   }
+}
+
+/** A file that is there and does not fit is what somebody looks for. */
+function otherFiles(release: Release | null): string {
+  const names = release?.files.map(({ name }) => name) ?? [];
+  const more = names.length > shownFiles ? ` and ${names.length - shownFiles} more` : "";
+  return names.length === 0
+    ? ""
+    : ` that fits this host, only ${names.slice(0, shownFiles).join(", ")}${more}`;
 }
 
 function holdText(hold: Hold | null): string {

@@ -6,6 +6,7 @@ import { unreachable } from "../../util/assert.ts";
 import { type Call, withDeadline } from "../../util/async.ts";
 import { heldByOperator, leftBehind, leftByDeploy } from "../back/hold.ts";
 import { keptOf, lastGood } from "../back/kept.ts";
+import { retry } from "../back/retry.ts";
 import { type Errand, findRelease, keptErrand, publishedErrand } from "../deploy/errand.ts";
 import { type Rollout, type RolloutDeps, whatOf } from "../deploy/rollout.ts";
 import type { LiveSettings } from "../live.ts";
@@ -49,7 +50,7 @@ export class Orders {
         return { message: this.#retry() };
       case "deploy":
         return turns.take(
-          whatOf({ tag: order.tag, origin: "deploy" }),
+          whatOf({ tag: order.tag, cause: "deploy" }),
           () => this.#deploy(order.tag, life),
           asker,
         );
@@ -94,11 +95,8 @@ export class Orders {
   }
 
   #retry(): string {
-    const { state, log, wake } = this.deps;
-    const tags = [...new Set(state.state.quarantine.map(({ tag }) => tag))];
-    state.update({ quarantine: [], failure: null });
-    log.info("Retry requested: quarantine lifted");
-    wake();
+    const tags = retry(this.deps);
+    this.deps.wake();
     const lifted = tags.length === 0 ? "Nothing was quarantined" : `Quarantine lifted: ${tags.join(", ")}`;
     return `${lifted}; the next check comes now${this.#underWay()}`;
   }
@@ -118,7 +116,7 @@ export class Orders {
       return { message: `${tag} runs already` };
     }
     const left = leftByDeploy(release, await this.#newest(release, c), order);
-    return this.#roll(publishedErrand(release, delivery, { origin: "deploy", left }), c);
+    return this.#roll(publishedErrand(release, delivery, { cause: "deploy", left }), c);
   }
 
   /** Where it can't be told, what an operator deploys is held against the release that runs. */
@@ -150,7 +148,7 @@ export class Orders {
   async #wayBack(tag: string | null, c: Call): Promise<Errand> {
     const { state, order, delivery, registry } = this.deps;
     const { current } = state.state;
-    const why = { origin: "rollback", left: leftBehind(state.state, order) } as const;
+    const why = { cause: "rollback", left: leftBehind(state.state, order) } as const;
     const placed = tag === null ? lastGood(state.state) : keptOf(tag, state.state);
     if (placed === null && tag === null) {
       throw new DewyError("config-invalid", "no earlier release is kept on this host", {
@@ -172,13 +170,13 @@ export class Orders {
   async #roll(errand: Errand, c: Call): Promise<OrderResult> {
     const { state, log } = this.deps;
     const from = state.state.current?.tag ?? null;
-    log.info("Ordered by an operator", { order: errand.origin, tag: errand.tag, from: from ?? undefined });
+    log.info("Ordered by an operator", { order: errand.cause, tag: errand.tag, from: from ?? undefined });
     const outcome = await this.rollout.run(errand, c);
     // The next check tells what is waiting now.
     this.deps.wake();
     if (outcome.kind === "failed") throw outcome.failure;
     const { hold } = state.state;
-    const did = errand.origin === "rollback" ? "Rolled back" : "Deployed";
+    const did = errand.cause === "rollback" ? "Rolled back" : "Deployed";
     const way = from === null ? `: ${errand.tag}` : `: ${from} → ${errand.tag}`;
     const newer = hold?.left == null ? "" : ` or a release newer than ${hold.left} comes`;
     return { message: `${did}${way}${hold === null ? "" : `. Held there ${endOf(hold)}${newer}`}` };

@@ -10,7 +10,7 @@ import type { State } from "../state.ts";
 import type { AgentView } from "./operations.ts";
 import type { Turn } from "./turns.ts";
 
-interface Seen {
+interface AgentFacts {
   readonly command: Command;
   readonly version: string;
   readonly startedAt: Date;
@@ -22,8 +22,8 @@ interface Seen {
   readonly now: Date;
 }
 
-export function viewOf(seen: Seen): AgentView {
-  const { command, version, startedAt, state, notes, busy, notifiers, status, now } = seen;
+export function viewOf(facts: AgentFacts): AgentView {
+  const { command, version, startedAt, state, notes, busy, notifiers, status, now } = facts;
   const { current, previous, quarantine, failure, soak } = state;
   return {
     command,

@@ -1,5 +1,6 @@
 import type { DeployEvent, ErrorRun, HookResult } from "../../events.ts";
 import { roughDuration } from "../../util/time.ts";
+import { nextIn } from "../message.ts";
 import type { Notice } from "../notice.ts";
 import { clipped, code, codeBlock, date, headlineOf, lineOf, link } from "./text.ts";
 import { toneOf } from "./tone.ts";
@@ -156,10 +157,6 @@ function wentBack({ tag, fromTag, reason: why }: Extract<DeployEvent, { kind: "r
       "*What to do*\nPublish a corrected release, or run `dewy retry`",
     ],
   );
-}
-
-function nextIn(delayMs: number): string {
-  return delayMs > 0 ? `in ${roughDuration(delayMs)}` : "now";
 }
 
 function replicaLost(event: Extract<DeployEvent, { kind: "replica-lost" }>): Details {
