@@ -22,6 +22,8 @@ describe("the exit code and the blame of each kind of failure", () => {
     ["archive-refused", 4, "release", false],
     ["archive-corrupt", 4, "release", false],
     ["start-failed", 4, "release", false],
+    ["serving-ended", 4, "environment", true],
+    ["health-unknown", 4, "environment", true],
     ["hook-failed", 4, "environment", true],
     ["stopped", 0, "operator", false],
     ["internal", 4, "environment", true],

@@ -14,7 +14,7 @@ import { type LoadOptions, loadAgain, loadAgentConfig } from "./configuration/ag
 import { isConfigCommand, runConfigCommand } from "./configuration/commands.ts";
 import { type AgentCommand, fileVariables, isAgentCommand } from "./configuration/layers.ts";
 import { reloadSettings } from "./configuration/reload.ts";
-import { readWatched, rootByFile, type Watched } from "./configuration/watched.ts";
+import { placeByFile, readWatched, type Watched } from "./configuration/watched.ts";
 import { isOperatorCommand, type OperatorRequest, readOperatorRequest } from "./operator/request.ts";
 
 /** What an agent is started with, beside its configuration. */
@@ -33,8 +33,8 @@ export interface AgentStart {
 export interface CommandHandlers {
   agent(config: AgentConfig, start: AgentStart): Promise<number>;
   listContainers(options: { readonly ports: readonly number[]; readonly json: boolean }): Promise<number>;
-  /** `watched`: what the configuration file of the directory makes an agent watch; null: there is none. */
-  operator(request: OperatorRequest, watched: () => Promise<Watched | null>): Promise<number>;
+  /** `watched`: what the configuration file of a directory makes an agent watch; null: there is none. */
+  operator(request: OperatorRequest, watched: (root: string) => Promise<Watched | null>): Promise<number>;
   completion(shell: string): Promise<number>;
   print(text: string): void;
   /** Which schemes and parameters the URLs may have is for the drivers to say. */
@@ -107,11 +107,12 @@ async function run(command: CommandName, settings: Settings, invocation: Invocat
     return { exitCode: await handlers.listContainers({ ports: adminPorts(port), json }) };
   }
   if (isOperatorCommand(command)) {
-    const root = rootByFile(tokens, invocation.env);
-    const placed = root === null ? settings : { ...settings, root };
+    const place = placeByFile(tokens, invocation.env);
+    if ("problems" in place) return place;
+    const placed = place.root === null ? settings : { ...settings, root: place.root };
     const read = readOperatorRequest(command, placed, tokens, new Date());
     if ("problems" in read) return read;
-    const watched = () => readWatched(loadOptions(invocation));
+    const watched = (root: string) => readWatched(loadOptions(invocation), root);
     return { exitCode: await handlers.operator(read.request, watched) };
   }
   return { exitCode: await handlers.completion(tokens.argument ?? "") };

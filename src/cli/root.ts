@@ -62,15 +62,15 @@ function fail(error: unknown, withStack: boolean, io: CliIo): number {
   io.stderr(`Error: ${legible(withLocalTimes(messageOf(error), now))}\n`);
   if (withStack && error instanceof Error && error.stack !== undefined) io.stderr(`${error.stack}\n`);
   if (!(error instanceof DewyError)) return 4;
-  if (error.hint !== undefined) io.stderr(`Hint: ${legible(error.hint)}\n`);
+  if (error.hint !== undefined) io.stderr(`Hint: ${legible(withLocalTimes(error.hint, now))}\n`);
   return error.exitCode;
 }
 
-/** What somebody wrote is repeated: neither for a terminal to act on, nor pages of it. */
+/** What somebody wrote is repeated: neither for a terminal to act on, nor pages of it. The end may tell most. */
 function legible(text: string): string {
   return printable(text.replaceAll(/\s*\n\s*/g, " ")).replace(
     /[^\s"]{300,}/g,
-    (word) => `${word.slice(0, 80)}…`,
+    (word) => `${word.slice(0, 80)}…${word.slice(-80)}`,
   );
 }
 

@@ -32,7 +32,7 @@ function parseWindows(values: readonly string[]): { value: Window[]; problems: P
   }
   if (problems.length === 0 && neverOpens(value, Date.now())) {
     problems.push({
-      message: `${values.map((each) => `"${each}"`).join(", ")} leaves no moment to deploy in`,
+      message: `${values.map((each) => `"${each}"`).join(", ")} leaves no moment to deploy in, for ten years or for ever`,
       hint: "make the windows wider, or what stands behind ! shorter",
     });
   }

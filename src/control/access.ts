@@ -8,13 +8,18 @@ const own = [".dewy/dewy.sock", ".dewy/lock"];
 
 /**
  * That this user may ask the agent of `root` and read its records, or those that the last one has left; `filesystem`
- * where they are another user's. What is not there at all is for others to tell.
+ * where they are another user's, `config-invalid` where there can be none. What is not there is for others to tell.
  */
 export function requireAccess(root: string): void {
   try {
     accessSync(join(root, ".dewy/lock"), constants.R_OK);
   } catch (error) {
     if (isDenied(error)) throw mayNotAsk(root, error);
+    const code = systemCode(error);
+    if (code !== "ENOTDIR" && code !== "ENAMETOOLONG") return;
+    throw new DewyError("config-invalid", `${root} is not a directory`, {
+      hint: "name the agent's working directory with --root",
+    });
   }
 }
 

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { isLocked } from "../agent/lock.ts";
 import type { OrderProgress } from "../agent/orders/operations.ts";
 import { DewyError, isErrorCode } from "../errors.ts";
 import type { Call } from "../util/async.ts";
@@ -138,6 +139,12 @@ function failureOf(error: unknown, root: string): unknown {
 }
 
 function nobody(root: string, cause: unknown): DewyError {
+  if (isLocked(join(root, ".dewy", "lock"))) {
+    return new DewyError("no-agent", `the agent of ${root} has no control socket; its log says why`, {
+      cause,
+      hint: "one that was removed is made again within seconds: try again",
+    });
+  }
   return new DewyError("no-agent", `no agent runs in ${root}`, {
     cause,
     hint: "start it, or name its working directory with --root",

@@ -22,6 +22,11 @@ export interface ControlSource {
   readonly root: string;
 }
 
+export interface OpenControl extends AsyncDisposable {
+  /** Makes the socket anew where it was removed or replaced; answers whether it was. Fails as `open` does. */
+  restore(): Promise<boolean>;
+}
+
 /** `.dewy/dewy.sock`: what an operator asks of the running agent. Whoever may open the socket may ask anything. */
 export class ControlServer implements AsyncDisposable {
   readonly #source: ControlSource;
@@ -37,24 +42,36 @@ export class ControlServer implements AsyncDisposable {
   }
 
   /** `lock-held` where another agent answers, `filesystem` where the socket can't be made. */
-  static async open(path: string, source: ControlSource, log: Log, clock: Clock): Promise<AsyncDisposable> {
+  static async open(path: string, source: ControlSource, log: Log, clock: Clock): Promise<OpenControl> {
     const control = new ControlServer(source, log, clock);
-    const server = await listenPrivately(path, (unix) =>
-      Bun.serve({
-        unix,
-        development: false,
-        maxRequestBodySize: maxRequestBytes,
-        fetch: (request, listening) => control.#answer(request, listening),
-      }),
-    );
-    const inode = inodeOf(path);
+    let { server, inode } = await control.#listen(path);
     return {
+      async restore() {
+        if (inodeOf(path) === inode) return false;
+        const before = server;
+        ({ server, inode } = await control.#listen(path));
+        // What it answers now it answers to the end.
+        void before.stop();
+        return true;
+      },
       async [Symbol.asyncDispose]() {
         if (inodeOf(path) === inode) rmSync(path, { force: true });
         await control[Symbol.asyncDispose]();
         await server.stop(true);
       },
     };
+  }
+
+  async #listen(path: string) {
+    const server = await listenPrivately(path, (unix) =>
+      Bun.serve({
+        unix,
+        development: false,
+        maxRequestBodySize: maxRequestBytes,
+        fetch: (request, listening) => this.#answer(request, listening),
+      }),
+    );
+    return { server, inode: inodeOf(path) };
   }
 
   async #answer(request: Request, server: Bun.Server<undefined>): Promise<Response> {

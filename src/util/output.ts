@@ -6,7 +6,7 @@ const pauseMs = 5;
 
 /**
  * Writes all of a text to a descriptor that may be a pipe whose reader is slow: such a one takes 64 KiB, and no more
- * until it has been read. Answers false when the reader is gone, who has what it wanted. Fails with `config-invalid`
+ * until it has been read. Answers false when the reader is gone, who has what it wanted. Fails with `filesystem`
  * where the text can't be written, or nobody has taken any of it for `patienceMs`: whoever reads a part of it must
  * not take it for the whole.
  */
@@ -38,7 +38,7 @@ function tryWrite(fd: number, bytes: Uint8Array): number | null {
 }
 
 function unwritten(why: string): DewyError {
-  return new DewyError("config-invalid", `the output can't be written: ${why}`, {
+  return new DewyError("filesystem", `the output can't be written: ${why}`, {
     hint: "look at where it is sent to",
   });
 }

@@ -1,3 +1,4 @@
+import { systemCode } from "../errors.ts";
 import type { Address } from "./address.ts";
 import {
   type DiagAnswer,
@@ -8,7 +9,7 @@ import {
   TCP_LISTEN,
   TCP_TIME_WAIT,
 } from "./inet-diag.ts";
-import { AF_INET, AF_INET6, lazily } from "./libc.ts";
+import { AF_INET, AF_INET6, LibcError, lazily } from "./libc.ts";
 import { NETLINK_SOCK_DIAG, type NetlinkSocket, openNetlink } from "./netlink.ts";
 import { type ListeningSocket, listeningSockets } from "./socket-table.ts";
 
@@ -19,22 +20,27 @@ export interface Link {
 }
 
 const ENOENT = 2;
+/** Not every kernel has the module (ENOENT), and a sandbox may forbid the sockets: asking again is of no use. */
+const refusals = new Set(["EPROTONOSUPPORT", "EAFNOSUPPORT", "EPERM", "EACCES", "ENOENT"]);
 /** Of a dump; some 250,000 sockets. */
 const maxParts = 1000;
 
 /** What the kernel tells of this network's TCP sockets when it is asked for them, at a cost that does not grow with them. */
 export class SockDiag {
   /**
-   * Whether it answers, asked once: not every kernel has the module, and a sandbox may forbid the sockets. A lookup
-   * can't tell: without the module it is ENOENT, as for a connection that is not there.
+   * Only a dump tells: without the module a lookup is ENOENT, as for a connection that is not there. What may be
+   * better the next time, such as a lack of descriptors or memory, leaves it unknown.
    */
-  readonly #answers = lazily(() => this.#told(dumpListening) !== null);
+  #kernel: "unknown" | "answers" | "refuses" = "unknown";
 
   constructor(private readonly open: () => NetlinkSocket) {}
 
   /** null: it does not answer. */
   listening(): ListeningSocket[] | null {
-    return this.#answers() ? this.#told(dumpListening) : null;
+    if (this.#kernel === "refuses") return null;
+    const sockets = this.#told(dumpListening);
+    if (sockets !== null) this.#kernel = "answers";
+    return sockets;
   }
 
   /**
@@ -42,7 +48,7 @@ export class SockDiag {
    * all: the kernel does not answer.
    */
   accepted(links: readonly Link[]): (number | null)[] | null {
-    if (!this.#answers()) return null;
+    if (this.#kernel !== "answers" && this.listening() === null) return null;
     return this.#told((socket) => links.map((link, at) => lookUp(socket, link, at)));
   }
 
@@ -50,8 +56,9 @@ export class SockDiag {
     try {
       using socket = this.open();
       return ask(socket);
-    } catch {
-      return null; // beside kernels that never answer: no descriptor or no memory is left for it
+    } catch (error) {
+      if (this.#kernel === "unknown" && refusals.has(systemCode(error) ?? "")) this.#kernel = "refuses";
+      return null;
     }
   }
 }
@@ -86,7 +93,7 @@ function dump(socket: NetlinkSocket, family: number): DiagSocket[] {
   socket.send(listenersRequest(seq, family));
   for (let parts = 0; parts < maxParts; parts++) {
     const part = receive(socket, seq);
-    if (part.kind === "refused") throw new Error(`refused with errno ${part.errno}`);
+    if (part.kind === "refused") throw new LibcError("sock_diag", part.errno);
     sockets.push(...part.sockets);
     if (part.isLast) return sockets;
   }

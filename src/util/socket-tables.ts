@@ -24,7 +24,7 @@ export class SocketTables {
 
   constructor(
     private readonly clock: Pick<Clock, "monotonicMs">,
-    private readonly read: () => Promise<readonly ListeningSocket[] | null> = listeningHere,
+    private readonly read: () => Promise<readonly ListeningSocket[] | null> = readListening,
   ) {}
 
   /** As of at most two seconds ago; null: there is no /proc. */
@@ -47,7 +47,7 @@ export class SocketTables {
   }
 }
 
-async function listeningHere(): Promise<ListeningSocket[] | null> {
+async function readListening(): Promise<ListeningSocket[] | null> {
   const told = listeningByDiag();
   if (told !== null) return told;
   const tables = await readTcpTables();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { adminSource } from "../../src/cli/run/admin.ts";
 import { layoutOf } from "../../src/cli/run/layout.ts";
-import { seen } from "../../src/cli/run/rollout.ts";
+import { replicasView } from "../../src/cli/run/rollout.ts";
 import type { ReplicaSetStatus, ReplicaStatus } from "../../src/replicas/status.ts";
 
 const replica: ReplicaStatus = {
@@ -38,7 +38,7 @@ function rollout(status: ReplicaSetStatus) {
 
 describe("what the admin API shows of what is behind a proxy", () => {
   test("each replica counts once for each port, and its options stay here", () => {
-    const shown = seen(rollout(serving), 2, null);
+    const shown = replicasView(rollout(serving), 2, null);
     expect(shown).toMatchObject({ proxyBackends: 4, isRunning: true, trouble: null });
     expect(shown.containers.map(({ address, labels }) => ({ address, labels }))).toEqual([
       { address: "127.0.0.1:49152", labels: { "dewy.app": "app" } },
@@ -51,7 +51,7 @@ describe("what the admin API shows of what is behind a proxy", () => {
     [{ kind: "starting", pid: null }],
     [{ kind: "down", reason: "x" }],
   ])("%j does not run", (status) => {
-    expect(seen(rollout(status), 1, "the engine is away")).toMatchObject({
+    expect(replicasView(rollout(status), 1, "the engine is away")).toMatchObject({
       isRunning: false,
       trouble: "the engine is away",
     });

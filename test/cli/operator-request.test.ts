@@ -8,10 +8,13 @@ describe("an operator's command", () => {
     [["status", "--all"], { kind: "status", root: null, json: false }],
     [["history", "-n", "3"], { kind: "history", root, json: false, count: 3 }],
     [["history"], { kind: "history", root, json: false, count: 20 }],
-    [["check"], { kind: "check", root, json: false, from: null }],
+    [["check"], { kind: "check", root, json: false, alone: false, from: null }],
     [
       ["check", "--registry", "ghr://o/r", "--slot", "blue"],
-      { kind: "check", root, json: false, from: { registry: "ghr://o/r", calver: null, slot: "blue" } },
+      {
+        ...{ kind: "check", root, json: false, alone: true },
+        from: { registry: "ghr://o/r", calver: null, slot: "blue" },
+      },
     ],
     [["deploy", "v1.2.3"], { kind: "order", root, json: false, order: { kind: "deploy", tag: "v1.2.3" } }],
     [["rollback"], { kind: "order", root, json: false, order: { kind: "rollback", tag: null } }],

@@ -41,8 +41,11 @@ export interface Outcome {
 
 type Asked<T> = T extends unknown ? Omit<T, "json"> & { readonly json?: boolean } : never;
 
-/** Runs a command as main.ts does. */
-export async function operate(request: Asked<OperatorRequest>): Promise<Outcome> {
+/** Runs a command as main.ts does. `stdout`: what takes the place of it. */
+export async function operate(
+  request: Asked<OperatorRequest>,
+  stdout: Partial<Pick<Screen, "write">> = {},
+): Promise<Outcome> {
   const [out, err] = [screen(), screen()];
   const c = { signal: new AbortController().signal };
   let error: DewyError | null = null;
@@ -51,7 +54,7 @@ export async function operate(request: Asked<OperatorRequest>): Promise<Outcome>
   try {
     code = await runOperator(
       { json: false, ...request },
-      { ...{ out, err, env: {}, clock: systemClock }, watched },
+      { ...{ out: { ...out, ...stdout }, err, env: {}, clock: systemClock }, watched },
       c,
     );
   } catch (thrown) {

@@ -435,7 +435,7 @@ describe("check", () => {
       notBefore: until,
     });
     await using dir = await agentDir(serverHolder, operations);
-    const { code, lines } = await operate({ kind: "check", root: dir.root, from: null });
+    const { code, lines } = await operate({ kind: "check", alone: false, root: dir.root, from: null });
     expect(code).toBe(0);
     expect(lines.slice(0, 3)).toEqual([
       "Newest     v2.0.0",
@@ -443,12 +443,19 @@ describe("check", () => {
       "Deploy     no: v2.0.0 waits for a window",
     ]);
     expect(lines[3]).toMatch(/^Not before 20\d\d-.* \(in (1h|59m 59s)\)$/);
-    const { out } = await operate({ kind: "check", root: dir.root, from: null, json: true });
+    const { out } = await operate({ kind: "check", alone: false, root: dir.root, from: null, json: true });
     expect(JSON.parse(out)).toMatchObject({
       root: dir.root,
       wouldDeploy: false,
       notBefore: until.toISOString(),
     });
+  });
+
+  test("is not answered by the agent where it is to be from here", async () => {
+    await using dir = await agentDir(serverHolder, new ScriptedOperations());
+    const request = { kind: "check", root: dir.root, from: null } as const;
+    expect((await operate({ ...request, alone: false })).code).toBe(0);
+    expect((await operate({ ...request, alone: true })).error?.message).toStartWith("nobody knows");
   });
 
   test("asks what the last agent watched where none runs, and changes nothing on disk", async () => {
@@ -468,7 +475,7 @@ describe("check", () => {
     });
     await dir.endAgent();
     const before = filesUnder(dir.root);
-    const { code, lines } = await operate({ kind: "check", root: dir.root, from: null });
+    const { code, lines } = await operate({ kind: "check", alone: false, root: dir.root, from: null });
     expect({ code, lines }).toEqual({
       code: 0,
       lines: [
@@ -487,21 +494,23 @@ describe("check", () => {
       setup: "",
       schedule: { windows: [], minAgeMs: 7 * 86_400_000, jitterMs: 0 },
     });
-    expect((await operate({ kind: "check", root: dir.root, from: null })).lines[2]).toContain("--min-age");
+    expect((await operate({ kind: "check", alone: false, root: dir.root, from: null })).lines[2]).toContain(
+      "--min-age",
+    );
   });
 
   test("of a registry that is named needs no agent, and leaves no trace", async () => {
     using dir = tempDir();
     using registry = tempDir();
     const from = { registry: `file://${registry.path}`, calver: null, slot: null };
-    const { lines } = await operate({ kind: "check", root: dir.path, from });
+    const { lines } = await operate({ kind: "check", alone: true, root: dir.path, from });
     expect(lines[0]).toBe("Newest     no release for this host");
     expect(existsSync(join(dir.path, ".dewy"))).toBe(false);
   });
 
   test("where nobody knows the registry says what to do", async () => {
     using dir = tempDir();
-    expect(await operate({ kind: "check", root: dir.path, from: null })).toMatchObject({
+    expect(await operate({ kind: "check", alone: false, root: dir.path, from: null })).toMatchObject({
       code: 1,
       error: { hint: expect.stringContaining("--registry") },
     });

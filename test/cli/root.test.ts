@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { renderTime } from "../../src/cli/operator/render.ts";
 import { DewyError } from "../../src/errors.ts";
 import { dewy } from "./support.ts";
 
@@ -82,9 +83,9 @@ describe("wrong calls exit 1 before anything runs", () => {
   });
 
   test("what was written is not repeated by the page", async () => {
-    const { errors } = await dewy([...assets, "--interval", "x".repeat(2000)]);
+    const { errors } = await dewy([...assets, "--interval", "x".repeat(2000) + "y".repeat(2000)]);
     expect(errors).toEqual([
-      `Error: --interval "${"x".repeat(80)}…" is not a duration; write 10, 10s, 5m or 1h30m`,
+      `Error: --interval "${"x".repeat(80)}…${"y".repeat(80)}" is not a duration; write 10, 10s, 5m or 1h30m`,
     ]);
   });
 
@@ -129,6 +130,15 @@ describe("what a command throws", () => {
       code: 3,
       errors: ["Error: cannot write /srv/app", "Hint: make it writable"],
     });
+  });
+
+  test("its times are those of who reads it", async () => {
+    const at = "2026-01-02T03:04:05.000Z";
+    const error = new DewyError("rate-limited", `not before ${at}`, { hint: `wait until ${at}` });
+    const now = () => new Date("2026-01-02T03:03:05Z");
+    const { errors } = await dewy(assets, { ...failing(error), now });
+    const local = `${renderTime(new Date(at))} (in 1m)`;
+    expect(errors).toEqual([`Error: not before ${local}`, `Hint: wait until ${local}`]);
   });
 
   test.each([[new Error("boom\nat x")], ["boom at x"]])(

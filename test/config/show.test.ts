@@ -81,6 +81,19 @@ describe("config show", () => {
     expect(stdout).toMatch(/^registry +flag +s3:\/\/…@eu\/b\?endpoint=…&region=eu$/m);
   });
 
+  test.each<[string, string | undefined, RegExp[]]>([
+    ["without a file", undefined, [/^interval +flag +1m$/m, /^registry +default +-$/m, /^app +default +-$/m]],
+    ["with a file that names no app", 'registry = "ghr://o/r"', [/^registry +file +ghr:\/\/o\/r$/m]],
+  ])("shows what is set %s, whatever an agent would still lack", async (_, text, rows) => {
+    using host = new FileHost(text);
+    const { code, stdout, errors } = await shown(host, "server", "--interval", "1m");
+    expect({ code, errors }).toEqual({ code: 0, errors: "" });
+    for (const row of rows) expect(stdout).toMatch(row);
+    const wrong = await shown(host, "server", "--interval", "soon", "--registry", "x");
+    for (const flag of ["--interval", "--registry"]) expect(wrong.errors).toContain(flag);
+    expect(wrong.errors).not.toContain("app");
+  });
+
   test("says what is wrong instead", async () => {
     using host = new FileHost(`${file}\n[foo]`);
     const { code, stdout, errors } = await shown(host);
@@ -105,6 +118,14 @@ describe("config show", () => {
 describe("config check", () => {
   const check = (host: FileHost, ...argv: string[]) =>
     host.run(["config", "check", "--root", host.root, ...argv]);
+
+  test("says what an agent would still lack", async () => {
+    using host = new FileHost('command = "server"');
+    const { code, errors } = await check(host);
+    expect(code).toBe(1);
+    for (const what of ["--registry is not set", "server has no app to run"])
+      expect(errors.join("\n")).toContain(what);
+  });
 
   test("says that a file is fine", async () => {
     using host = new FileHost(file);

@@ -56,4 +56,13 @@ describe("an agent", () => {
     chmodSync(dir.path, 0o755);
     expect(told(65534, dir.path)).toBe("may");
   });
+
+  test.each([
+    ["a file", "/etc/passwd"],
+    ["a name too long for one", `/${"x".repeat(5000)}`],
+  ])("can't be in %s", (_what, root) => {
+    expect(told(0, root)).toBe(
+      "config-invalid ROOT is not a directory; name the agent's working directory with --root",
+    );
+  });
 });

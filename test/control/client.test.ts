@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { acquireLock } from "../../src/agent/lock.ts";
 import { ask, socketOf } from "../../src/control/client.ts";
 import { protocolVersion } from "../../src/control/protocol.ts";
 import { tempDir } from "../support/temp-dir.ts";
@@ -51,6 +52,17 @@ describe("without an agent", () => {
 });
 
 describe("an agent", () => {
+  test("that runs without its socket is not said to be missing", async () => {
+    using dir = tempDir();
+    mkdirSync(join(dir.path, ".dewy"));
+    using _ = acquireLock(join(dir.path, ".dewy/lock"), "pid 1");
+    expect(await failureOf(dir.path)).toMatchObject({
+      code: "no-agent",
+      message: `the agent of ${dir.path} has no control socket; its log says why`,
+      hint: expect.stringContaining("try again"),
+    });
+  });
+
   test("that hangs is not waited for, and it is said how to see more", async () => {
     await using silent = impostor(() => new Promise(() => undefined));
     expect(await failureOf(silent.root)).toMatchObject({

@@ -90,6 +90,7 @@ export async function controlHost(
     socket: socketOf(root),
     recent,
     open,
+    restore: () => server.restore(),
     close: () => server[Symbol.asyncDispose](),
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]();

@@ -164,6 +164,33 @@ describe("the socket's file", () => {
     expect(await ask(dir.path, { kind: "view" }, {}, forEver)).toEqual(view);
   });
 
+  test.each<[string, (socket: string) => void]>([
+    ["was removed", (socket) => rmSync(socket)],
+    [
+      "was replaced by something else",
+      (socket) => {
+        rmSync(socket);
+        writeFileSync(socket, "");
+      },
+    ],
+  ])("that %s is made again, and what is under way is answered to its end", async (_, tamper) => {
+    const done = Promise.withResolvers<{ message: string }>();
+    const operations = new ScriptedOperations(() => done.promise);
+    await using host = await controlHost(operations);
+    expect(await host.restore()).toBe(false);
+    const ordered = ask(host.root, deploy, {}, forEver);
+    await until("the order is under way", () => operations.orders.length === 1);
+    tamper(host.socket);
+    expect(await host.restore()).toBe(true);
+    expect(await ask(host.root, { kind: "view" }, {}, forEver)).toEqual(view);
+    expect(await host.restore()).toBe(false);
+    done.resolve({ message: "Done." });
+    expect(await ordered).toEqual({ message: "Done." });
+    expect(lstatSync(host.socket).mode & 0o777).toBe(0o600);
+    await host.close();
+    expect(existsSync(host.socket)).toBe(false);
+  });
+
   test("of a living agent is not", async () => {
     await using host = await controlHost();
     expect(await host.open().catch((error) => error)).toMatchObject({ code: "lock-held" });

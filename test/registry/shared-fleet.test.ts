@@ -161,9 +161,9 @@ const instantDelivery: Delivery = {
     return {
       digest: `sha256:${"a".repeat(64)}`,
       fetched: false,
-      async deliver(steps) {
+      async deliver(steps, c) {
         steps.staged(null);
-        await steps.switched(null);
+        await steps.switched(null, c);
         await steps.commit("release");
         return { how: "placed" };
       },

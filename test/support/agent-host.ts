@@ -2,6 +2,7 @@ import { cpSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Activator, StagedArtifact } from "../../src/activate/activator.ts";
 import { ArchiveDelivery, type ArchiveDeps } from "../../src/activate/archive.ts";
+import type { DeliveryStatus } from "../../src/activate/delivery.ts";
 import { ReleaseDirectory } from "../../src/activate/release-dir.ts";
 import { Agent, type AgentDeps } from "../../src/agent/agent.ts";
 import { Announcer } from "../../src/agent/announce.ts";
@@ -164,6 +165,7 @@ export class FakeApp implements Activator {
   /** Asked between the after hook and the commit; what it answers, the start fails with. */
   startFailure: (staged: StagedArtifact) => Error | null = () => null;
   readonly resumed: (string | null)[] = [];
+  current: DeliveryStatus = { kind: "idle" };
   resumeFailure: Error | null = null;
 
   constructor(private readonly releases: ReleaseDirectory) {}
@@ -196,7 +198,7 @@ export class FakeApp implements Activator {
   async restart() {}
 
   status() {
-    return { kind: "idle" } as const;
+    return this.current;
   }
 
   async [Symbol.asyncDispose]() {}

@@ -30,7 +30,7 @@ describe("a text", () => {
     const fd = openSync("/dev/full", "w");
     expect(() => writePatiently(fd, "x", 10_000)).toThrow(
       expect.objectContaining({
-        code: "config-invalid",
+        code: "filesystem",
         message: expect.stringMatching(/^the output can't be written: ENOSPC/),
       }),
     );

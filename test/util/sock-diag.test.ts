@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { closeSync, fstatSync } from "node:fs";
 import { join } from "node:path";
-import { AF_INET, AF_INET6, listenSocket, streamSocket } from "../../src/util/libc.ts";
+import { AF_INET, AF_INET6, LibcError, listenSocket, streamSocket } from "../../src/util/libc.ts";
 import { NETLINK_SOCK_DIAG, type NetlinkSocket, openNetlink } from "../../src/util/netlink.ts";
 import { descriptorOf } from "../../src/util/procfs.ts";
 import { type Link, listeningByDiag, listeningHere, SockDiag } from "../../src/util/sock-diag.ts";
@@ -116,23 +116,35 @@ describe.if(process.platform === "linux" && Bun.which("perl") !== null)(
   },
 );
 
+type Script = (seq: number, isDump: boolean) => readonly (readonly number[])[];
+
+function openScripted(script: Script): NetlinkSocket {
+  let datagrams: (readonly number[])[] = [];
+  return {
+    send(request) {
+      const view = new DataView(request);
+      datagrams = [...script(view.getUint32(8, true), (view.getUint16(6, true) & 0x300) !== 0)];
+    },
+    receive() {
+      const next = datagrams.shift();
+      if (next === undefined) throw new Error("recv: EAGAIN");
+      return Uint8Array.from(next);
+    },
+    [Symbol.dispose]: () => undefined,
+  };
+}
+
 /** A kernel that has these datagrams for each request, and then nothing. */
-function scripted(script: (seq: number, isDump: boolean) => readonly (readonly number[])[]) {
+function scripted(script: Script) {
   const counts = { requests: 0, open: 0 };
   const diag = new SockDiag((): NetlinkSocket => {
     counts.open += 1;
-    let datagrams: (readonly number[])[] = [];
+    const socket = openScripted((...asked) => {
+      counts.requests += 1;
+      return script(...asked);
+    });
     return {
-      send(request) {
-        const view = new DataView(request);
-        counts.requests += 1;
-        datagrams = [...script(view.getUint32(8, true), (view.getUint16(6, true) & 0x300) !== 0)];
-      },
-      receive() {
-        const next = datagrams.shift();
-        if (next === undefined) throw new Error("recv: EAGAIN");
-        return Uint8Array.from(next);
-      },
+      ...socket,
       [Symbol.dispose]: () => {
         counts.open -= 1;
       },
@@ -140,6 +152,60 @@ function scripted(script: (seq: number, isDump: boolean) => readonly (readonly n
   });
   return { diag, counts };
 }
+
+/** A failure as libc tells it. */
+const failed = (call: string, errno: number) => new LibcError(call, errno);
+
+describe.if(process.platform === "linux")("a kernel that could not be asked", () => {
+  const end = (seq: number) => message(seq, done, int(0), 2);
+
+  /** The first `times` attempts fail, with `error`. */
+  function failing(error: Error, times: number) {
+    let attempts = 0;
+    const diag = new SockDiag(() => {
+      attempts += 1;
+      if (attempts <= times) throw error;
+      return openScripted((seq) => [end(seq)]);
+    });
+    return { diag, attempts: () => attempts };
+  }
+
+  test.each<[string, Error]>([
+    ["a descriptor", failed("socket", 24)],
+    ["memory", failed("socket", 12)],
+    ["buffers", failed("recv", 105)],
+  ])("for want of %s is asked again", (_, error) => {
+    const { diag: told } = failing(error, 2);
+    expect(told.listening()).toBeNull();
+    expect(told.accepted([])).toBeNull();
+    expect(told.listening()).toEqual([]);
+    expect(told.accepted([])).toEqual([]);
+  });
+
+  test.each<[string, Error]>([
+    ["it may not be", failed("socket", 1)],
+    ["a sandbox forbids it", failed("send", 13)],
+    ["it has no such protocol", failed("socket", 93)],
+    ["it has no such sockets", failed("socket", 97)],
+  ])("because %s is not asked again", (_, error) => {
+    const { diag: told, attempts } = failing(error, 1);
+    expect([told.listening(), told.accepted([]), told.listening()]).toEqual([null, null, null]);
+    expect(attempts()).toBe(1);
+  });
+
+  test("once it has answered is believed to answer", () => {
+    let error: Error | null = null;
+    const diag = new SockDiag(() => {
+      if (error !== null) throw error;
+      return openScripted((seq) => [end(seq)]);
+    });
+    expect(diag.listening()).toEqual([]);
+    error = failed("socket", 1);
+    expect(diag.listening()).toBeNull();
+    error = null;
+    expect(diag.listening()).toEqual([]);
+  });
+});
 
 describe("a kernel", () => {
   const host = "127.0.0.1";

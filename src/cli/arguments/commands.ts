@@ -105,12 +105,9 @@ export function isCommand(word: string): word is CommandName {
 
 export const exitCodes: readonly (readonly [number, string])[] = [
   [0, "normal end"],
-  [
-    1,
-    "configuration: a flag, a variable, a lock, a port; what can't be done now; output that can't be written",
-  ],
+  [1, "configuration: a flag, a variable, a lock, a port; what can't be done now"],
   [2, "network or registry, or an agent that does not answer"],
-  [3, "files and disk, or another user's agent"],
+  [3, "files and disk, output that can't be written, or another user's agent"],
   [
     4,
     "the app, its archive or anything else; of `dewy status`: the app is down, or no agent runs or answers",

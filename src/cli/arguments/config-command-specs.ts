@@ -25,8 +25,8 @@ export const configCommands = [
     argument,
     about:
       "COMMAND is server, assets or container; it may be left out where the file has the key `command`. The command " +
-      "line comes before the environment, the file and the defaults, and takes the agent's flags too. Secrets are shown " +
-      "as an ellipsis.",
+      "line comes before the environment, the file and the defaults, and takes the agent's flags too. What an agent " +
+      "would still lack is shown as -, secrets as an ellipsis.",
     examples: ["dewy config show", "dewy config show server --interval 1m --json"],
   },
 ] as const satisfies readonly CommandSpec[];

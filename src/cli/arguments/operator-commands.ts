@@ -32,9 +32,9 @@ export const operatorCommands = [
     usage: "[--root DIR | --all | --config FILE | --registry URL] [--json]",
     behindDashes: null,
     about:
-      "Asks the registry by way of the running agent. Where none runs it is asked from here, as dewy.toml or --config " +
-      "says or else as the last agent did, with the credentials of this environment and the file. With --registry it " +
-      "is always asked from here. Changes nothing.",
+      "Asks the registry by way of the running agent. Where none runs it is asked from here, as dewy.toml says or else " +
+      "as the last agent did, with the credentials of this environment and the file. With --config or --registry it is " +
+      "always asked from here. Changes nothing.",
     examples: ["dewy check --root /srv/myapp", "dewy check --registry ghr://owner/repo"],
   },
   {
@@ -58,7 +58,8 @@ export const operatorCommands = [
     argument: { name: "TAG", required: false },
     about:
       "Takes the release from those kept here, then from the cache, then from the registry. The agent holds there until " +
-      "`dewy resume`, or until a release comes that is newer than the one left.",
+      "`dewy resume`, or until a release comes that is newer than the one left. Once more, without a TAG, it goes further " +
+      "back; where nothing older is kept, on again to the newest that is.",
     examples: ["dewy rollback", "dewy rollback v1.4.1"],
   },
   {

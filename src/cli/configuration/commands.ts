@@ -8,6 +8,7 @@ import {
   type ConfigFile,
   findConfigFile,
   isAgentCommand,
+  type Layers,
 } from "./layers.ts";
 import { shownConfig, shownConfigJson } from "./show.ts";
 
@@ -37,11 +38,19 @@ export async function runConfigCommand(
   }
   const line = { ...tokens, command: agent };
   const loaded = await loadAgentConfig(agent, { ...options, tokens: line }, file);
-  if ("problems" in loaded) return { problems: loaded.problems };
+  const problems = "problems" in loaded ? loaded.problems : [];
+  const wrong = command === "config show" ? problems.filter(isNoLack(loaded.layers)) : problems;
+  if (wrong.length > 0) return { problems: wrong };
   const json = tokens.values.get("json")?.[0] === "true";
   if (command === "config check") print(verdict(agent, loaded.layers.file, json));
   else print(json ? shownConfigJson(agent, loaded.layers) : shownConfig(agent, loaded.layers));
   return { exitCode: 0 };
+}
+
+/** What is shown may well be completed by the command line of the agent. */
+function isNoLack({ tokens }: Layers) {
+  return ({ about }: Problem) =>
+    about !== "appCommand" && !(about === "registry" && !tokens.values.has("registry"));
 }
 
 function missing(root = "."): Problem {

@@ -1,14 +1,14 @@
-import { existsSync, realpathSync } from "node:fs";
+import { realpathSync } from "node:fs";
 import { hostname } from "node:os";
 import { basename, join } from "node:path";
 import { Check } from "../../agent/check.ts";
 import type { Preview } from "../../agent/orders/operations.ts";
 import { previewOf } from "../../agent/orders/preview.ts";
-import { emptyState, readState, type State } from "../../agent/state.ts";
+import { emptyState } from "../../agent/state.ts";
 import { type AgentRecord, readAgentRecord } from "../../control/record.ts";
 import { schemeOf } from "../../drivers/driver.ts";
 import { imageRegistries, readArchiveRegistry, readImageRegistry } from "../../drivers/registries.ts";
-import { DewyError, toDewyError } from "../../errors.ts";
+import { DewyError } from "../../errors.ts";
 import { HttpClient } from "../../http/client.ts";
 import { silentLog } from "../../log.ts";
 import { thisPlatform } from "../../release/platform.ts";
@@ -19,6 +19,7 @@ import type { Call } from "../../util/async.ts";
 import { build } from "../../version.ts";
 import type { Layout } from "../run/layout.ts";
 import type { OperatorIo } from "./operator.ts";
+import { recordedState } from "./recorded-state.ts";
 import type { RegistryChoice } from "./request.ts";
 
 /** For a source. */
@@ -54,7 +55,7 @@ export async function previewAlone(
   const open = await read(chosen.registry, { slot: chosen.slot, calver: chosen.calver }, env);
   const { registry, order } = await open(deps);
   await using _registry = registry;
-  const state = recordedState(layout);
+  const state = recordedState(layout.state) ?? emptyState;
   const check = new Check({
     registry,
     delivery: { setup, isIntact: (placed) => chosen.isContainer || isInPlace(placed, layout) },
@@ -75,7 +76,7 @@ async function choose(
   { env, watched }: Pick<OperatorIo, "env" | "watched">,
 ): Promise<Chosen> {
   const record = readAgentRecord(layout.agent);
-  const file = await watched();
+  const file = await watched(layout.root);
   const rules = file?.rules ?? (record === null ? always : rulesOf(record.schedule));
   const command = file?.command ?? record?.command ?? null;
   const common = { rules, setup: record?.setup ?? "", isContainer: command === "container" };
@@ -95,15 +96,6 @@ async function choose(
   if (record === null) throw unwatched(layout.root);
   const { registry, calver, slot } = record;
   return { ...own, registry, calver, slot, source: lastAgent };
-}
-
-function recordedState({ state: path }: Layout): State {
-  if (!existsSync(path)) return emptyState;
-  try {
-    return readState(path);
-  } catch (error) {
-    throw toDewyError(error, `read ${path}`);
-  }
 }
 
 function isInPlace({ release }: PlacedRelease, { root }: Layout): boolean {

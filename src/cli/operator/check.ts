@@ -7,16 +7,16 @@ import { lastAgent, previewAlone } from "./check-alone.ts";
 import { type Fact, renderFacts } from "./facts.ts";
 import type { OperatorIo, Reply } from "./operator.ts";
 import { renderMoment } from "./render-time.ts";
-import type { RegistryChoice } from "./request.ts";
+import type { OperatorRequest } from "./request.ts";
 
-/** `dewy check`: by the running agent; where none runs, or another registry is to be asked, from here. */
+/** `dewy check`: by the running agent; where none runs, or something else is to be asked for, from here. */
 export async function showCheck(
   layout: Layout,
-  from: RegistryChoice | null,
+  { alone, from }: Extract<OperatorRequest, { kind: "check" }>,
   io: OperatorIo,
   c: Call,
 ): Promise<Reply> {
-  const preview = from === null ? await askAgent(layout, io, c) : await previewAlone(layout, from, io, c);
+  const preview = alone ? await previewAlone(layout, from, io, c) : await askAgent(layout, io, c);
   const { notBefore } = preview;
   const now = io.clock.now();
   const value = { root: layout.root, ...preview, notBefore: notBefore?.toISOString() ?? null };

@@ -9,6 +9,7 @@ import { writeFileAtomic } from "../../util/fs.ts";
 import type { Clock } from "../../util/time.ts";
 import type { Watched } from "../configuration/watched.ts";
 import { type Layout, layoutOf } from "../run/layout.ts";
+import { Answer } from "./answer.ts";
 import { showCheck } from "./check.ts";
 import { readHistory, renderHistory } from "./history.ts";
 import { showLogs } from "./logs.ts";
@@ -27,8 +28,8 @@ export interface OperatorIo {
   readonly err: Screen;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
-  /** What an agent started with the directory's configuration file would watch; null: there is no such file. */
-  readonly watched: () => Promise<Watched | null>;
+  /** What an agent started with the configuration file of `root` would watch; null: there is no such file. */
+  readonly watched: (root: string) => Promise<Watched | null>;
 }
 
 /** What a command came to in one directory. */
@@ -53,15 +54,15 @@ export async function runOperator(request: OperatorRequest, io: OperatorIo, c: C
 }
 
 async function runOne(request: OperatorRequest, root: string, io: OperatorIo, c: Call): Promise<number> {
-  try {
-    const { value, text, exitCode } = await reply(request, root, io, c);
-    io.out.write(request.json ? renderJson(value) : text);
-    return exitCode;
-  } catch (error) {
+  const answer = new Answer(io.out);
+  const done = await reply(request, root, io, c).catch((error): never => {
     c.signal.throwIfAborted();
-    if (request.json) io.out.write(renderJson(errorValue(root, error)));
+    if (request.json) answer.write(renderJson(errorValue(root, error)));
     throw error;
-  }
+  });
+  answer.write(request.json ? renderJson(done.value) : done.text);
+  answer.end(doneText(request, [done]));
+  return done.exitCode;
 }
 
 async function runAll(
@@ -70,24 +71,35 @@ async function runAll(
   io: OperatorIo,
   c: Call,
 ): Promise<number> {
+  const answer = new Answer(io.out);
   const replies: Reply[] = [];
   for (const root of roots) {
     if (!request.json) {
       const gap = replies.length === 0 ? "" : "\n";
-      io.out.write(`${gap}${painted(`== ${printable(root)}`, "bold", io.out)}\n`);
+      answer.write(`${gap}${painted(`== ${printable(root)}`, "bold", io.out)}\n`);
     }
     const each = await reply(request, root, io, c).catch((error): Reply => {
       c.signal.throwIfAborted();
       const failure = toDewyError(error, root);
-      const hint = failure.hint === undefined ? "" : `Hint: ${printable(failure.hint)}\n`;
-      const text = `Error: ${printable(withLocalTimes(failure.message, io.clock.now()))}\n${hint}`;
+      const shown = (text: string) => printable(withLocalTimes(text, io.clock.now()));
+      const hint = failure.hint === undefined ? "" : `Hint: ${shown(failure.hint)}\n`;
+      const text = `Error: ${shown(failure.message)}\n${hint}`;
       return { exitCode: failure.exitCode, value: errorValue(root, failure), text };
     });
-    if (!request.json) io.out.write(each.text);
+    if (!request.json) answer.write(each.text);
     replies.push(each);
   }
-  if (request.json) io.out.write(renderJson(replies.map(({ value }) => value)));
+  if (request.json) answer.write(renderJson(replies.map(({ value }) => value)));
+  answer.end(doneText(request, replies));
   return Math.max(...replies.map(({ exitCode }) => exitCode));
+}
+
+/** Who is not shown what became of an order is told at least that it need not be given again. */
+function doneText({ kind }: OperatorRequest, replies: readonly Reply[]): string | null {
+  if (kind !== "order") return null;
+  const done = replies.filter(({ exitCode }) => exitCode === 0).length;
+  const who = done === replies.length ? "" : ` by ${done} of ${replies.length} agents`;
+  return `the order was carried out${who}`;
 }
 
 async function reply(request: OperatorRequest, root: string, io: OperatorIo, c: Call): Promise<Reply> {
@@ -105,7 +117,7 @@ async function reply(request: OperatorRequest, root: string, io: OperatorIo, c: 
       return { value: { root, deploys }, text: renderHistory(deploys, io.out), exitCode: 0 };
     }
     case "check":
-      return showCheck(layout, request.from, io, c);
+      return showCheck(layout, request, io, c);
     case "order":
       return carryOut(request.order, layout, request.json, io, c);
     case "logs":

@@ -28,7 +28,8 @@ export type OperatorRequest = {
 } & (
   | { readonly kind: "status" }
   | { readonly kind: "history"; readonly count: number }
-  | { readonly kind: "check"; readonly from: RegistryChoice | null }
+  /** `alone`: from here, whether an agent runs or not. */
+  | { readonly kind: "check"; readonly alone: boolean; readonly from: RegistryChoice | null }
   | { readonly kind: "logs"; readonly count: number; readonly level: LogLevel; readonly follow: boolean }
   | { readonly kind: "order"; readonly order: Order }
 );
@@ -67,8 +68,10 @@ export function readOperatorRequest(
         return { ...place, kind: "status" };
       case "history":
         return { ...place, kind: "history", count: read("last", wholeFrom(1)) ?? 1 };
-      case "check":
-        return { ...place, kind: "check", from: registryChoice(settings, all, read, problems) };
+      case "check": {
+        const from = registryChoice(settings, all, read, problems);
+        return { ...place, kind: "check", alone: from !== null || values.has("config"), from };
+      }
       case "logs": {
         const level = read("level", parseLevel) ?? "debug";
         const count = read("last", wholeFrom(1, 100_000)) ?? 1;

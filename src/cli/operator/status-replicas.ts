@@ -6,12 +6,18 @@ import { DewyError, messageOf } from "../../errors.ts";
 import type { Call } from "../../util/async.ts";
 import type { Layout } from "../run/layout.ts";
 
+interface ReplicaCount {
+  readonly wanted: number;
+  /** While they are replaced, the new ones that serve beside them, too. */
+  readonly serving: number;
+}
+
 /** What the running agent says of its replicas, on the admin API. */
 export interface LiveReplicas {
   /** null: no agent runs, or it is none that could be asked. `problem`: why it said nothing; null: it answered. */
   readonly admin: { readonly port: number | null; readonly problem: string | null } | null;
   /** null: it has none, or not known. */
-  readonly replicas: { readonly wanted: number; readonly serving: number } | null;
+  readonly replicas: ReplicaCount | null;
   readonly containers: readonly ListedReplica[];
   /** What keeps the app from being as the operator wants it; null: nothing that is known. */
   readonly trouble: string | null;
@@ -26,6 +32,12 @@ export type ListedReplica = Pick<
 };
 
 const nothing = { replicas: null, containers: [], trouble: null } as const;
+
+/** Those that are more than wanted are on their way to replace others. */
+export function servingText({ wanted, serving }: ReplicaCount): string {
+  const text = `${Math.min(serving, wanted)} of ${wanted} serve`;
+  return serving > wanted ? `${text}, ${serving - wanted} new` : text;
+}
 
 /** Never fails: an agent that can't be asked is part of the answer. */
 export async function readReplicas(layout: Layout, agent: string | null, c: Call): Promise<LiveReplicas> {

@@ -3,7 +3,7 @@ import { renderTable } from "./render.ts";
 import { renderMoment, withLocalTimes } from "./render-time.ts";
 import type { Paint, Screen } from "./screen.ts";
 import type { Status } from "./status.ts";
-import type { ListedReplica } from "./status-replicas.ts";
+import { type ListedReplica, servingText } from "./status-replicas.ts";
 
 /** For people: how it is comes first, then one fact a line, what is wrong last, and the replicas as a table. */
 export function renderStatus(status: Status, screen: Pick<Screen, "columns" | "colour">, now: Date): string {
@@ -89,7 +89,7 @@ function appFacts({ app, processes, admin, replicas, trouble }: Status): Fact[] 
   if (admin === null) return facts;
   if (admin.problem !== null) return [...facts, { name: "Replicas", value: `not known: ${admin.problem}` }];
   if (replicas !== null) {
-    facts.push({ name: "Replicas", value: `${replicas.serving} of ${replicas.wanted} serve` });
+    facts.push({ name: "Replicas", value: servingText(replicas) });
   }
   if (trouble !== null) facts.push({ name: "Trouble", value: trouble, paint: "red" });
   return facts;
@@ -146,7 +146,7 @@ function strandedFacts({ stranded }: Status, now: Date): Fact[] {
   if (stranded === null) return [];
   const { reason, why, hint, at } = stranded;
   return [
-    { name: "Trouble", value: `to be left since ${renderMoment(at, now)}: ${reason}`, paint: "red" },
+    { name: "Stranded", value: `to be left since ${renderMoment(at, now)}: ${reason}`, paint: "red" },
     { name: "", value: `it can't be: ${why}`, paint: "red" },
     { name: "", value: hint, paint: "dim" },
   ];

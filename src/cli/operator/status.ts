@@ -1,13 +1,13 @@
-import { existsSync } from "node:fs";
 import { strandedOf } from "../../agent/back/stranded.ts";
 import { isLocked, lockHolder } from "../../agent/lock.ts";
 import type { AgentView } from "../../agent/orders/operations.ts";
-import { readState, type State } from "../../agent/state.ts";
+import type { State } from "../../agent/state.ts";
 import { ask } from "../../control/client.ts";
-import { DewyError, messageOf, toDewyError } from "../../errors.ts";
+import { DewyError, messageOf } from "../../errors.ts";
 import { RecordFile } from "../../supervisor/record.ts";
 import type { Call } from "../../util/async.ts";
 import type { Layout } from "../run/layout.ts";
+import { recordedState } from "./recorded-state.ts";
 import { type LiveReplicas, readReplicas } from "./status-replicas.ts";
 
 /**
@@ -109,7 +109,7 @@ async function askView(
 
 /** What a view and the state on disk both tell. */
 function recordedView(layout: Layout) {
-  const state = existsSync(layout.state) ? read(layout.state) : null;
+  const state = recordedState(layout.state);
   return {
     current: state?.current ?? null,
     previous: state?.previous ?? null,
@@ -119,12 +119,4 @@ function recordedView(layout: Layout) {
     quarantine: state?.quarantine ?? [],
     failure: state?.failure ?? null,
   } satisfies Partial<AgentView>;
-}
-
-function read(path: string): State {
-  try {
-    return readState(path);
-  } catch (error) {
-    throw toDewyError(error, `read ${path}`);
-  }
 }

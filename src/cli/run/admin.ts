@@ -13,21 +13,21 @@ interface Described {
   readonly desiredReplicas: number | null;
 }
 
-interface Seen extends Pick<StatusView, "proxyBackends" | "isRunning" | "trouble"> {
+interface AppView extends Pick<StatusView, "proxyBackends" | "isRunning" | "trouble"> {
   readonly containers: readonly ContainerView[];
 }
 
 /** What the admin API shows, whatever kind of agent it is; `look` is asked anew each time. */
 export function adminSource(
   app: Described,
-  look: () => Seen,
+  look: () => AppView,
   { layout, currentTag }: Pick<AgentParts, "layout" | "currentTag">,
 ): Omit<AdminSource, "metrics"> {
   return {
     containers: () => look().containers,
     status: () => {
-      const { containers: _, ...seen } = look();
-      return { ...app, ...seen, currentVersion: currentTag(), root: layout.root, pid: process.pid };
+      const { containers: _, ...now } = look();
+      return { ...app, ...now, currentVersion: currentTag(), root: layout.root, pid: process.pid };
     },
   };
 }

@@ -5,7 +5,7 @@ import type { AppFailure } from "../../agent/back/going-back.ts";
 export class AppFailures {
   agent: Pick<Agent, "appFailed"> | null = null;
 
-  /** true: the release before comes back because of it. */
+  /** As AgentParts.appFailed. */
   tell(failure: AppFailure): boolean {
     return this.agent?.appFailed(failure) ?? false;
   }

@@ -71,7 +71,7 @@ export async function openArchives(
     const described = { name: basename(layout.root), command: config.command, desiredReplicas: null };
     openAdmin(
       config.adminPort,
-      adminSource(described, () => seen(delivery.status()), parts),
+      adminSource(described, () => appView(delivery.status()), parts),
       parts,
     );
   }
@@ -81,7 +81,7 @@ export async function openArchives(
 const leftProcesses = () => import("./left-processes.ts");
 
 /** What the admin API shows where nothing is behind a proxy. */
-function seen(status: DeliveryStatus) {
+function appView(status: DeliveryStatus) {
   const trouble = status.kind === "down" ? status.reason : null;
   return { containers: [], proxyBackends: 0, isRunning: status.kind === "serving", trouble };
 }
@@ -133,8 +133,8 @@ async function openSupervisor(config: ServerConfig, parts: AgentParts, c: Call):
     onCrash: (crash: Crash) => tellCrash(crash, parts, c),
     soaking,
     onSick: (sickness: Sickness) => {
-      const goesBack = parts.appFailed(sickness);
-      if (!goesBack) log.error("Server is not healthy", { error: sickness.reason, tag: currentTag() });
+      const isTold = parts.appFailed(sickness);
+      if (!isTold) log.error("Server is not healthy", { error: sickness.reason, tag: currentTag() });
     },
   };
   return Supervisor.open(options, deps, c);

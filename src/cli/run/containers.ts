@@ -22,7 +22,14 @@ import { adminSource, openAdmin } from "./admin.ts";
 import { openAnswers, shareAnswers } from "./caches.ts";
 import { stopLeftProcesses } from "./left-processes.ts";
 import type { AgentParts } from "./parts.ts";
-import { healthPolicy, measureRollout, openProxy, seen, shutDown, tellRenewalFailed } from "./rollout.ts";
+import {
+  healthPolicy,
+  measureRollout,
+  openProxy,
+  replicasView,
+  shutDown,
+  tellRenewalFailed,
+} from "./rollout.ts";
 
 /** What `container` watches, and how it is put into use. The proxy listens from now on; it has no backend yet. */
 export async function openContainers(
@@ -72,7 +79,7 @@ export async function openContainers(
   stopLeftProcesses(config.stopTimeoutMs, parts);
   measureRollout({ app, desired: config.replicas }, rollout, parts);
   const described = { name: app, command: "container", desiredReplicas: config.replicas } as const;
-  const look = () => seen(rollout, listen.length, delivery.trouble);
+  const look = () => replicasView(rollout, listen.length, delivery.trouble);
   openAdmin(config.adminPort, adminSource(described, look, parts), parts);
   // Last of all: what fails before must leave the containers of an earlier agent alone.
   open.defer(() => shutDown(rollout, parts));

@@ -4,7 +4,7 @@ import type { AgentConfig } from "../../config/config.ts";
 import { socketOf } from "../../control/client.ts";
 import type { RecentRecords } from "../../control/recent.ts";
 import { type AgentRecord, writeAgentRecord } from "../../control/record.ts";
-import { ControlServer } from "../../control/server.ts";
+import { ControlServer, type OpenControl } from "../../control/server.ts";
 import { messageOf } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { Rules } from "../../schedule/evaluate.ts";
@@ -32,16 +32,40 @@ interface ControlParts {
 }
 
 /** Lets operators ask this agent. An app must not stay down because they can't: that is a warning. */
-export async function openControl(controlled: Controlled, parts: ControlParts): Promise<void> {
-  const { operations, recent } = controlled;
-  const { settings, log, clock, open } = parts;
-  const { root } = settings;
-  try {
-    writeAgentRecord(layoutOf(root).agent, recordOf(controlled, controlled.config.schedule));
+export class Control {
+  #server: OpenControl | null = null;
+  #trouble: string | null = null;
+
+  constructor(
+    private readonly controlled: Controlled,
+    private readonly parts: ControlParts,
+  ) {}
+
+  /** Has them able to, also where the socket was removed since. Told once, and again where it changes. */
+  async ensure(): Promise<void> {
+    const { log } = this.parts;
+    try {
+      if (this.#server === null) this.#server = await this.#open();
+      else if (await this.#server.restore()) {
+        log.warn("The control socket was removed; it is made again", {
+          hint: "leave the files in .dewy of an agent that runs alone",
+        });
+      }
+      this.#trouble = null;
+    } catch (error) {
+      const trouble = messageOf(error);
+      if (trouble !== this.#trouble) log.warn("Operators can't reach this agent", { error: trouble });
+      this.#trouble = trouble;
+    }
+  }
+
+  async #open(): Promise<OpenControl> {
+    const { operations, recent, config } = this.controlled;
+    const { settings, log, clock, open } = this.parts;
+    const { root } = settings;
+    writeAgentRecord(layoutOf(root).agent, recordOf(this.controlled, config.schedule));
     const source = { operations, recent, version: build.version, root };
-    open.use(await ControlServer.open(socketOf(root), source, log, clock));
-  } catch (error) {
-    log.warn("Operators can't reach this agent", { error: messageOf(error) });
+    return open.use(await ControlServer.open(socketOf(root), source, log, clock));
   }
 }
 

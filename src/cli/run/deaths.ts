@@ -11,7 +11,7 @@ interface Told extends Pick<AgentParts, "appFailed" | "currentTag"> {
   readonly log: Log;
 }
 
-/** Where the release before comes back because of it, people are told that alone. `c`: the agent's life. */
+/** Where more comes of it, people are told that alone. `c`: the agent's life. */
 export function tellCrash(crash: Crash, { appFailed, announcer, log, currentTag }: Told, c: Call): void {
   // The app and dewy were told to stop at once: that it ends is no crash.
   if (c.signal.aborted) return;

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { basename } from "node:path";
 import { ProcessEngine, type ProcessEngineOptions } from "../../process-engine/engine.ts";
 import { ProcessRecord } from "../../process-engine/record.ts";
@@ -50,4 +50,6 @@ async function stopAll(
     await engine.remove(id, c);
   });
   await Promise.all(stops);
+  // A later agent with --proxy would take those that are gone for crashed.
+  rmSync(layout.replicas, { force: true });
 }

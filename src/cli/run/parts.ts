@@ -21,7 +21,7 @@ export interface AgentParts {
   /** Aborts when the agent's end is to take no longer. */
   readonly hurry: AbortSignal;
   readonly currentTag: () => string | null;
-  /** true: the release before comes back because of it, which people are told. */
+  /** true: people are told what comes of it, and are not to be told of the failure, too. */
   readonly appFailed: (failure: AppFailure) => boolean;
   /** The current release is on probation. */
   readonly soaking: () => boolean;

@@ -7,6 +7,7 @@ import type { ReplicatedConfig } from "../../config/replicated.ts";
 import { type ProcessPlan, planProcesses } from "../../process-engine/plan.ts";
 import type { ProxyListen } from "../../proxy/options.ts";
 import { ReplicaSet } from "../../replicas/replica-set.ts";
+import type { ReplicaLoss } from "../../replicas/upkeep.ts";
 import { stopLeftovers } from "../../supervisor/leftovers.ts";
 import { RecordFile } from "../../supervisor/record.ts";
 import type { Call } from "../../util/async.ts";
@@ -14,7 +15,14 @@ import { adminSource, openAdmin } from "./admin.ts";
 import { tellLoss } from "./deaths.ts";
 import { appOf, openEngine } from "./left-processes.ts";
 import type { AgentParts } from "./parts.ts";
-import { healthPolicy, measureRollout, openProxy, seen, shutDown, tellRenewalFailed } from "./rollout.ts";
+import {
+  healthPolicy,
+  measureRollout,
+  openProxy,
+  replicasView,
+  shutDown,
+  tellRenewalFailed,
+} from "./rollout.ts";
 
 /** What `server --proxy` runs, and what the admin API shows of it. */
 export interface Replicated {
@@ -40,6 +48,8 @@ export async function openReplicated(
   const proxy = openProxy({ listen, idleTimeoutMs, maxConnections, proxyProtocol }, parts, c);
   const avoidPorts = ports.map(({ port }) => port);
   const engine = openEngine({ envDir: config.envDir, avoidPorts, healthCommand: health.command }, parts);
+  c.signal.addEventListener("abort", () => engine.beginStop(), { once: true });
+  const onReplicaLost = (loss: ReplicaLoss) => tellLoss(loss, parts, c);
   const policy = healthPolicy(health, proxyProtocol);
   const replicas = ReplicaSet.open(
     {
@@ -57,7 +67,7 @@ export async function openReplicated(
       rotation: proxy,
       clock,
       log,
-      onReplicaLost: (loss) => tellLoss(loss, parts, c),
+      onReplicaLost,
       onRenewalFailed: tellRenewalFailed(parts),
     },
   );
@@ -76,12 +86,14 @@ export async function openReplicated(
       releases,
       replicas,
       plan: (deployed) => planProcesses(plan, deployed, engine),
+      diedUnwatched: (release) => engine.diedUnwatched(release),
+      onReplicaLost,
       recordedTag: parts.currentTag,
       log,
     }),
     showAdmin() {
       const described = { name: basename(root), command: "server", desiredReplicas: desired } as const;
-      const look = () => seen(rollout, listen.length, replicas.trouble);
+      const look = () => replicasView(rollout, listen.length, replicas.trouble);
       openAdmin(config.adminPort, adminSource(described, look, parts), parts);
       // Last of all: what fails before must leave the processes of an earlier agent alone.
       open.defer(() => shutDown(rollout, parts));

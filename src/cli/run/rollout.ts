@@ -78,7 +78,7 @@ export async function shutDown({ proxy, replicas }: Rollout, parts: AgentParts):
 }
 
 /** What the admin API shows of it; `ports`: how many the proxy listens on. */
-export function seen({ proxy, replicas }: Visible, ports: number, trouble: string | null) {
+export function replicasView({ proxy, replicas }: Visible, ports: number, trouble: string | null) {
   return {
     containers: replicas.replicas().map(viewOf),
     proxyBackends: proxy.members.length * ports,

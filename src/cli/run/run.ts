@@ -6,7 +6,7 @@ import { isSoaking, usualCrashLoop } from "../../agent/back/going-back.ts";
 import type { DeployStep } from "../../agent/deploy/deploy.ts";
 import { History } from "../../agent/history.ts";
 import { Live, type LiveSettings } from "../../agent/live.ts";
-import { acquireLock } from "../../agent/lock.ts";
+import { acquireLock, type HeldLock } from "../../agent/lock.ts";
 import { phaseOf } from "../../agent/pace.ts";
 import { StateFile } from "../../agent/state.ts";
 import type { AgentConfig } from "../../config/config.ts";
@@ -30,7 +30,8 @@ import { measureAgent } from "../measure/measured.ts";
 import { openTelemetry } from "../measure/telemetry.ts";
 import { openAnnouncer } from "./announcer.ts";
 import { AppFailures } from "./app-failures.ts";
-import { openControl, recordedReload } from "./control.ts";
+import { Control, recordedReload } from "./control.ts";
+import { Footing } from "./footing.ts";
 import { prepareLayout } from "./layout.ts";
 import type { AgentParts } from "./parts.ts";
 import { AgentSignals, restartPeriodically } from "./signals.ts";
@@ -74,17 +75,36 @@ export async function runAgent(config: AgentConfig, options: RunOptions): Promis
     const reload = recordedReload(deps.reload, { config, setup }, deps);
     const agent = new Agent({ ...deps, reload });
     failures.agent = agent;
-    await openControl({ operations: agent, recent, config, setup }, { ...deps, open });
+    const control = new Control({ operations: agent, recent, config, setup }, { ...deps, open });
+    await control.ensure();
     stop.restarts(deps.delivery, deps.announcer, log);
     if (config.command === "server" && config.autoRestartMs !== null) {
       void restartPeriodically(deps.delivery, config.autoRestartMs, deps, stop);
     }
-    return config.command !== "container" && config.once
-      ? await once(agent, deps, stop)
-      : await forever(agent, deps.announcer, config, stop);
+    const running =
+      config.command !== "container" && config.once
+        ? once(agent, deps, stop)
+        : forever(agent, deps.announcer, config, stop);
+    return await whileAlone(running, new Footing({ ...deps, control }), open, stop);
   } catch (error) {
     if (!stop.signal.aborted || error !== stop.signal.reason) throw error;
     return 0;
+  }
+}
+
+/** Once another agent has come in, everything is left to that one, as after a kill -9. */
+async function whileAlone(
+  running: Promise<number>,
+  footing: Footing,
+  open: AsyncDisposableStack,
+  c: Call,
+): Promise<number> {
+  const over = new AbortController();
+  try {
+    return await Promise.race([running, footing.keep({ signal: AbortSignal.any([c.signal, over.signal]) })]);
+  } finally {
+    over.abort();
+    if (footing.isLost()) open.move();
   }
 }
 
@@ -115,18 +135,14 @@ async function openAgent(
   options: RunOptions,
   { log, live, open, failures }: { log: Log; live: Live; open: AsyncDisposableStack; failures: AppFailures },
   c: AgentSignals,
-): Promise<AgentDeps> {
+): Promise<AgentDeps & { readonly lock: HeldLock }> {
   const { env, ownEnv = env } = options;
   const clock = systemClock;
   const user = userOf(config);
   const layout = prepareLayout(config.root, user);
   await removePartials(dirname(layout.state));
-  open.use(
-    acquireLock(
-      layout.lock,
-      `pid ${process.pid}, dewy ${config.command}, since ${clock.now().toISOString()}`,
-    ),
-  );
+  const holder = `pid ${process.pid}, dewy ${config.command}, since ${clock.now().toISOString()}`;
+  const lock = open.use(acquireLock(layout.lock, holder));
   // Closed last: what the end was like is measured, too.
   const telemetry = await openTelemetry(config, { env: ownEnv, layout, clock, log, hurry: c.hurry, open });
   const http = new HttpClient({ clock, log, userAgent: `dewy/${build.version}`, env: ownEnv });
@@ -157,6 +173,7 @@ async function openAgent(
   const history = new History(layout.history);
   return {
     ...measureAgent(telemetry, { command, registry, history, state, clock }),
+    lock,
     delivery,
     state,
     freshState: fresh,
