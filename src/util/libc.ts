@@ -54,6 +54,7 @@ const errnoNames: Record<number, string> = {
         97: "EAFNOSUPPORT",
         98: "EADDRINUSE",
         99: "EADDRNOTAVAIL",
+        111: "ECONNREFUSED",
         122: "EDQUOT",
       }),
 };
