@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { readPage } from "../support/docs-pages.ts";
 import { wrongScreens } from "../support/docs-run.ts";
 import { sharedDocker } from "../support/engines.ts";
-import { freePort } from "../support/host.ts";
+import { freePort } from "../support/free-port.ts";
 import { startOciRegistry } from "../support/oci-registry.ts";
 
 test("docs/container-mode.md works as it is written", async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import type { DeployRecord } from "../../src/release/release.ts";
-import { freePort } from "../support/host.ts";
+import { freePort } from "../support/free-port.ts";
 import { glibcName, muslName } from "../support/installation.ts";
 import { ReleaseServer } from "../support/release-server.ts";
 import { builtFile, TestRoot } from "../support/roots.ts";

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { environment, processUser } from "../../src/util/procfs.ts";
-import { freePort, TestHost } from "../support/host.ts";
+import { freePort } from "../support/free-port.ts";
+import { TestHost } from "../support/host.ts";
 import { startLoad } from "../support/load.ts";
 import { SystemdHost } from "../support/systemd-host.ts";
 import { until } from "../support/until.ts";
