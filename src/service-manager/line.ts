@@ -3,7 +3,7 @@ import type { Log } from "../log.ts";
 import { sendDatagram } from "../util/libc-datagram.ts";
 import type { Clock } from "../util/time.ts";
 import type { ManagerAddress } from "./address.ts";
-import { due, nothingTold, type Seen, statusAssignment, type Told } from "./report.ts";
+import { due, extensionAssignment, nothingTold, type Seen, statusAssignment, type Told } from "./report.ts";
 
 const roundMs = 1000;
 
@@ -16,21 +16,17 @@ export type Look = () => Omit<Seen, "nowMs">;
  */
 export class ManagerLine implements Disposable {
   readonly #end = new AbortController();
-  #seen: Look = () => ({ isUp: false, status: "starting", isMoving: true });
   #told: Told = nothingTold;
-  #stopping = false;
+  /** Of the end; null: it goes on. */
+  #last: { readonly assignments: readonly string[]; isTold: boolean } | null = null;
   #isComplained = false;
 
   constructor(
     private readonly address: ManagerAddress,
+    private readonly seen: Look,
     private readonly deps: { readonly clock: Clock; readonly log: Log },
   ) {
     void this.#run();
-  }
-
-  /** From now on `look` says how the agent is. */
-  follow(look: Look): void {
-    this.#seen = look;
   }
 
   /** Tells what has changed at once. */
@@ -40,11 +36,11 @@ export class ManagerLine implements Disposable {
 
   /** The agent ends, which takes at most `withinMs`, whatever the unit grants it. */
   stopping(withinMs: number): void {
-    if (this.#stopping) return;
-    this.#stopping = true;
+    if (this.#last !== null) return;
     // A unit's TimeoutStopSec knows nothing of how long this app may take.
-    const extension = `EXTEND_TIMEOUT_USEC=${Math.ceil(withinMs) * 1000}`;
-    this.#send(["STOPPING=1", statusAssignment("stopping"), extension]);
+    const assignments = ["STOPPING=1", statusAssignment("stopping"), extensionAssignment(withinMs)];
+    this.#last = { assignments, isTold: false };
+    this.look();
   }
 
   [Symbol.dispose](): void {
@@ -64,15 +60,20 @@ export class ManagerLine implements Disposable {
 
   #round(): void {
     const { watchdogMs } = this.address;
-    // Half of the limit, as sd_watchdog_enabled(3) advises; the round after it would be too late.
-    const aliveEveryMs = watchdogMs === null ? null : watchdogMs / 2 - this.#pauseMs;
+    // Twice as often as sd_watchdog_enabled(3) advises: a disk that blocks the whole process has most of the limit.
+    const aliveEveryMs = watchdogMs === null ? null : watchdogMs / 4 - this.#pauseMs;
     const nowMs = this.deps.clock.monotonicMs();
-    const seen = { ...this.#seen(), nowMs };
+    const seen = { ...this.seen(), nowMs };
     const { assignments, told } = due(seen, this.#told, aliveEveryMs);
-    // The end has been told: nothing becomes ready any more, and its status stays.
-    const still = this.#stopping ? assignments.filter((each) => each === "WATCHDOG=1") : assignments;
+    const now = this.#last === null ? assignments : [...this.#owed, ...assignments.filter(isOfLife)];
     // What did not arrive is told again in the next round.
-    if (still.length === 0 || this.#send(still)) this.#told = told;
+    if (now.length > 0 && !this.#send(now)) return;
+    this.#told = told;
+    if (this.#last !== null) this.#last.isTold = true;
+  }
+
+  get #owed(): readonly string[] {
+    return this.#last === null || this.#last.isTold ? [] : this.#last.assignments;
   }
 
   #send(assignments: readonly string[]): boolean {
@@ -87,4 +88,9 @@ export class ManagerLine implements Disposable {
       return false;
     }
   }
+}
+
+/** Of an agent that ends nothing else is told: nothing becomes ready any more, and its status stays. */
+function isOfLife(assignment: string): boolean {
+  return assignment === "WATCHDOG=1";
 }

@@ -1,13 +1,16 @@
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import type { AgentView } from "../../src/agent/orders/operations.ts";
 import { AgentSigns, stillLimitMs, stopLimitMs } from "../../src/cli/run/manager-signs.ts";
 import { managerStatus } from "../../src/cli/run/manager-status.ts";
 import type { AgentConfig } from "../../src/config/config.ts";
+import { ManagerLine } from "../../src/service-manager/line.ts";
 import { sendDatagram } from "../../src/util/libc-datagram.ts";
 import { view } from "../control/fixture.ts";
 import { FakeClock } from "../support/clock.ts";
 import { NotifyListener } from "../support/notify-listener.ts";
 import { recordingLog } from "../support/recording.ts";
+import { tempDir } from "../support/temp-dir.ts";
 import { configOf } from "./support.ts";
 
 const minutes = 60_000;
@@ -59,6 +62,8 @@ test.each([
   ["--hook-timeout", "5h"],
   ["--stop-timeout", "5h"],
   ["--health-timeout", "5h"],
+  // The shared cache gets a second for each MiB.
+  ["--max-artifact-size", "18GiB"],
 ])("work may show nothing for as long as %s lets it", async (flag, value) => {
   const argv = [...server.slice(0, 5), "--health-path", "/", flag, value, "--", "./app"];
   expect(stillLimitMs(await configOf(argv))).toBeGreaterThan(300 * minutes);
@@ -66,6 +71,11 @@ test.each([
 
 test("work behind the proxy may show nothing for as long as --drain-time lets it", async () => {
   const argv = [...server, "--proxy", "--drain-time", "5h", "--", "./app"];
+  expect(stillLimitMs(await configOf(argv))).toBeGreaterThan(300 * minutes);
+});
+
+test("containers may show nothing for as long as their engine, which tells of a pull, may take to start them", async () => {
+  const argv = ["container", "--registry", "img://h/n", "--health-timeout", "1h", "--replicas", "5"];
   expect(stillLimitMs(await configOf(argv))).toBeGreaterThan(300 * minutes);
 });
 
@@ -92,12 +102,12 @@ describe("what the service manager is told", () => {
     expect(await told.count("READY=1")).toBe(1);
   });
 
-  test("are signs of life twice in the watchdog's time, until the work is stuck", async () => {
+  test("are signs of life four times in the watchdog's time, until the work is stuck", async () => {
     await using told = await Told.open(view);
     await told.clock.advance(4 * watchdogMs);
     const before = await told.count("WATCHDOG=1");
-    expect(before).toBeGreaterThanOrEqual(8);
-    expect(before).toBeLessThanOrEqual(10);
+    expect(before).toBeGreaterThanOrEqual(16);
+    expect(before).toBeLessThanOrEqual(20);
     told.agent = { now: view, stillMs: told.limitMs };
     await told.clock.advance(watchdogMs);
     expect(await told.count("WATCHDOG=1")).toBeGreaterThan(before);
@@ -106,6 +116,40 @@ describe("what the service manager is told", () => {
     await told.clock.advance(watchdogMs);
     expect(await told.count("WATCHDOG=1")).toBe(last);
     expect(told.log.at("error")).toEqual(["The agent's work comes no further"]);
+  });
+
+  test("is, while what it takes over takes its time to end, that the start takes longer", async () => {
+    await using told = await Told.open(null);
+    const longer = "EXTEND_TIMEOUT_USEC=600000000";
+    await told.clock.advance(10 * minutes);
+    expect(await told.count(longer)).toBeGreaterThanOrEqual(10);
+    expect(await told.count("READY=1")).toBe(0);
+    // The listener is to keep up.
+    for (let ms = 0; ms < told.limitMs; ms += 5 * minutes) {
+      await told.clock.advance(5 * minutes);
+      await told.count(longer);
+    }
+    const last = await told.count(longer);
+    await told.clock.advance(10 * minutes);
+    expect(await told.count(longer)).toBe(last);
+    expect(told.log.at("error")).toEqual(["The agent's work comes no further"]);
+  });
+
+  test("is the end, as often as it takes to be heard", async () => {
+    using dir = tempDir();
+    const address = { socket: join(dir.path, "notify"), watchdogMs: null };
+    const deps = { clock: new FakeClock(), log: recordingLog() };
+    using line = new ManagerLine(address, () => ({ isUp: true, status: "up", isMoving: true }), deps);
+    line.stopping(5000);
+    await using manager = await NotifyListener.bind(address.socket);
+    for (let round = 0; round < 3; round++) await deps.clock.advance(1000);
+    await manager.hears("STOPPING=1");
+    sendDatagram(address.socket, "X_LAST=1");
+    await manager.hears("X_LAST=1");
+    expect(manager.heard).toEqual([
+      ["STOPPING=1", "STATUS=stopping", "EXTEND_TIMEOUT_USEC=5000000"],
+      ["X_LAST=1"],
+    ]);
   });
 
   test("is the end, after which nothing becomes ready or gets another status, but life goes on", async () => {
@@ -142,12 +186,13 @@ class Told implements AsyncDisposable {
   private constructor(
     config: AgentConfig,
     private readonly manager: NotifyListener,
-    now: AgentView,
+    now: AgentView | null,
   ) {
     this.limitMs = stillLimitMs(config);
-    this.agent = { now, stillMs: 0 };
-    const address = { socket: manager.name, watchdogMs };
+    this.agent = { now: now ?? view, stillMs: 0 };
+    const address = { socket: manager.name, watchdogMs: now === null ? null : watchdogMs };
     this.signs = new AgentSigns(config, address, this, this.stop);
+    if (now === null) return;
     const look = () => this.agent;
     this.signs.follow({
       view: () => look().now,
@@ -157,7 +202,8 @@ class Told implements AsyncDisposable {
     });
   }
 
-  static async open(now: AgentView): Promise<Told> {
+  /** null: there is no agent yet, and no watchdog. */
+  static async open(now: AgentView | null): Promise<Told> {
     const manager = await NotifyListener.bind(`@dewy-${crypto.randomUUID()}`);
     return new Told(await configOf([...server, "--", "./app"]), manager, now);
   }

@@ -159,6 +159,45 @@ describe("the build", () => {
     expect(sums[0]).toBe(sums[1] ?? "");
   });
 
+  test("of one file leaves no sums of others", async () => {
+    using directory = tempDir();
+    project(directory.path);
+    await run(["./scripts/build", "--all"], directory.path);
+    expect(await run(["./scripts/build"], directory.path)).toMatchObject({ code: 0 });
+    const left = readdirSync(join(directory.path, "dist")).filter((name) => /sums/i.test(name));
+    expect(left).toEqual([]);
+  });
+
+  test.each<[string, Readonly<Record<string, string>>, RegExp]>([
+    ["no key", {}, /\nminisign_public_key=\ncosign_public_key=\n/],
+    ["minisign's", { DEWY_MINISIGN_PUBLIC_KEY: "RWQ+a/b=" }, /\nminisign_public_key=RWQ\+a\/b=\n/],
+    [
+      "cosign's",
+      { DEWY_COSIGN_PUBLIC_KEY: "-----BEGIN PUBLIC KEY-----\nMFk+\na/b==\n-----END PUBLIC KEY-----\n" },
+      /\ncosign_public_key=MFk\+a\/b==\n/,
+    ],
+  ])("tells the installer %s", async (_, keys, line) => {
+    using directory = tempDir();
+    project(directory.path);
+    const env = ["env", ...Object.entries(keys).map(([name, value]) => `${name}=${value}`)];
+    expect(await run([...env, "./scripts/build", "--all"], directory.path)).toMatchObject({ code: 0 });
+    expect(readFileSync(join(directory.path, "dist/install.sh"), "utf8")).toMatch(line);
+  });
+
+  test.each([
+    ["DEWY_MINISIGN_PUBLIC_KEY=untrusted comment: minisign"],
+    ["DEWY_MINISIGN_PUBLIC_KEY=RWQ; reboot"],
+    ["DEWY_COSIGN_PUBLIC_KEY=cosign.pub"],
+    ["DEWY_COSIGN_PUBLIC_KEY=-----BEGIN PUBLIC KEY-----MFk+-----END PUBLIC KEY-----"],
+  ])("takes no %s", async (variable) => {
+    using directory = tempDir();
+    project(directory.path);
+    const { code, output } = await run(["env", variable, "./scripts/build", "--all"], directory.path);
+    expect(code).toBe(1);
+    expect(output).toContain("is no public key: give ");
+    expect(existsSync(join(directory.path, "dist"))).toBe(false);
+  });
+
   test("that fails late leaves what was there before", async () => {
     using directory = tempDir();
     const dist = join(directory.path, "dist");

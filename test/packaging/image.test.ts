@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { cpSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ContainerHost } from "../support/container-host.ts";
 import { dewyBinary } from "../support/dewy.ts";
@@ -87,6 +87,41 @@ describe("the image", () => {
     }
   }, 180_000);
 
+  test("serves from a fresh volume as its own user without rights", async () => {
+    await using host = new TestHost();
+    host.publish("v1.0.0", { app: "#!/bin/sh\nid -un >id.partial\nmv id.partial id\nexec sleep 1000\n" });
+    const volume = `app-${crypto.randomUUID()}`;
+    const mounts = ["-v", `${volume}:/opt/app`, "-v", `${host.registry}:/srv/registry:ro`];
+    // biome-ignore format: as it stands in the Dockerfile
+    const id = engine.cli("run", "-d", "--user", "10001", ...mounts,
+      image, "server", "--registry", "file:///srv/registry", "--no-report", "--", "./current/app");
+    await using _ = removed(id);
+    const who = ["exec", id, "sh", "-c", "cat /opt/app/id 2>/dev/null; true"];
+    await until("the app runs", () => engine.cli(...who) === "dewy", 60_000);
+    engine.cli("stop", "-t", "40", id);
+    expect(inspect(id, ".State")["ExitCode"]).toBe(0);
+    await removed(id)[Symbol.asyncDispose]();
+    engine.cli("volume", "rm", volume);
+  }, 180_000);
+
+  test("takes the executable of the machine that it is built for", () => {
+    using dir = tempDir();
+    contextIn(dir.path, "dewy-linux-arm64-musl", builtFile("dewy-linux-arm64-musl"));
+    // What this machine's processor can't run is left out.
+    const text = readFileSync("packaging/docker/Dockerfile", "utf8").replaceAll(/^RUN (?:.*\\\n)*.*$/gm, "");
+    const file = join(dir.path, "copying");
+    writeFileSync(file, `${text}\nLABEL copied=yes\n`);
+    engine.cli(
+      ...["build", "-t", "dewy:arm64", "-f", file, "--build-arg", "BASE=scratch"],
+      ...["--build-arg", "TARGETARCH=arm64", dir.path],
+    );
+    const id = engine.cli("create", "dewy:arm64");
+    const copy = join(dir.path, "copy");
+    engine.cli("cp", `${id}:/usr/local/bin/dewy`, copy);
+    engine.cli("rm", id);
+    expect(readFileSync(copy).equals(readFileSync(builtFile("dewy-linux-arm64-musl")))).toBe(true);
+  }, 120_000);
+
   test("runs containers on the engine whose socket it is given", async () => {
     await using registry = await startOciRegistry();
     await using host = new ContainerHost(
@@ -117,9 +152,7 @@ function build(name: string, root: "alpine" | "debian", libc: string, executable
   if (packed.exitCode !== 0) throw new Error(`${packed.stderr}`);
   engine.cli("import", archive, `${root}:local`);
   const context = join(dir.path, "context");
-  mkdirSync(join(context, "dist"), { recursive: true });
-  for (const file of [".dockerignore", "packaging"]) cpSync(file, join(context, file), { recursive: true });
-  cpSync(executable, join(context, `dist/dewy-linux-amd64${libc}`));
+  contextIn(context, `dewy-linux-amd64${libc}`, executable);
   const values = {
     BASE: `${root}:local`,
     LIBC: libc,
@@ -129,6 +162,12 @@ function build(name: string, root: "alpine" | "debian", libc: string, executable
   };
   const args = Object.entries(values).flatMap(([key, value]) => ["--build-arg", `${key}=${value}`]);
   engine.cli("build", "-t", name, "-f", join(context, "packaging/docker/Dockerfile"), ...args, context);
+}
+
+function contextIn(directory: string, name: string, executable: string): void {
+  mkdirSync(join(directory, "dist"), { recursive: true });
+  for (const file of [".dockerignore", "packaging"]) cpSync(file, join(directory, file), { recursive: true });
+  cpSync(executable, join(directory, "dist", name));
 }
 
 function inspect(name: string, path: string): Record<string, unknown> {

@@ -17,6 +17,8 @@ describe("a service manager's socket", () => {
       await using manager = await NotifyListener.bind(name);
       const agent = host.server(["--stop-timeout", "10s"], demoCommand, { NOTIFY_SOCKET: name });
       await manager.hears("READY=1");
+      // Before it opens anything: what it takes over may take its time.
+      expect(manager.heard[0]).toEqual(["EXTEND_TIMEOUT_USEC=600000000", "STATUS=starting"]);
       await manager.hears("STATUS=nothing deployed yet");
       host.publish("v1.0.0");
       await manager.hears("STATUS=v1.0.0 is serving");

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import type { DeployRecord } from "../../src/release/release.ts";
+import { installScripts } from "../support/docs-install.ts";
 import { freePort } from "../support/free-port.ts";
 import { glibcName, muslName } from "../support/installation.ts";
 import { ReleaseServer } from "../support/release-server.ts";
@@ -75,11 +76,11 @@ class Served implements AsyncDisposable {
   }
 }
 
-/** The README's first one. */
-function installLine(): string {
-  const line = /^### Install\n+```console\n\$ (.*?) +#/m.exec(readFileSync("README.md", "utf8"))?.[1];
-  if (line === undefined) throw new Error("the README does not say how to install dewy");
-  return line;
+/** The README's first one, with `get` in place of curl. */
+function installLine(get: string, url: string): string {
+  const line = installScripts("README.md", url)[0]?.split(/ +#/)[0] ?? "";
+  expect(line).toStartWith(`curl -fsSL ${url}/`);
+  return line.replace("curl -fsSL", get);
 }
 
 /** Other bytes, the same program: padding of the ELF header. */
@@ -98,10 +99,7 @@ describe.each([
     await using root = await TestRoot.open(kind);
     const binary = await Bun.file(builtFile(name)).bytes();
     server.publish("v0.0.1", { [name]: binary });
-    const line = installLine()
-      .replace("curl -fsSL", get)
-      .replace("https://github.com/OWNER/dewy/releases", server.url);
-    expect(line).toContain(`${get} ${server.url}/`);
+    const line = installLine(get, server.url);
     const install = (...args: string[]) =>
       root.sh(args.length === 0 ? line : `${line} -s -- ${args.join(" ")}`);
     const installed = await install();

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { dewyBinary } from "../support/dewy.ts";
 import { tempDir } from "../support/temp-dir.ts";
+import { dropIns, units } from "../support/unit-text.ts";
 
-const units = ["dewy.service", "dewy@.service"];
 const directory = "packaging/systemd";
 
 /** Of `systemd-analyze security`, from 0 to 10; a unit without any of the options that it looks for has more than 9. */
@@ -16,18 +16,31 @@ function analyze(...args: string[]): { code: number; output: string } {
 }
 
 describe.each(units)("%s", (unit) => {
-  test("is right in systemd's eyes", () => {
+  const changes = [...dropIns(unit)];
+
+  test.each([["as it is", ""], ...changes])("is right in systemd's eyes: %s", (_, change) => {
     using dir = tempDir();
     const path = join(dir.path, unit);
     // The binary may not be installed here.
-    const text = readFileSync(join(directory, unit), "utf8").replaceAll("/usr/local/bin/dewy", dewyBinary);
-    writeFileSync(path, text);
+    const here = (text: string) => text.replaceAll("/usr/local/bin/dewy", dewyBinary);
+    writeFileSync(path, here(readFileSync(join(directory, unit), "utf8")));
+    mkdirSync(`${path}.d`);
+    writeFileSync(join(`${path}.d`, "override.conf"), here(change));
     const { code, output } = analyze("verify", "--man=no", path.replace("@.", "@shop."));
-    const complaints = output
-      .split("\n")
-      .filter((line) => line.includes(basename(path)) || line.includes("@shop"));
+    const complaints = output.split("\n").filter((line) => line.includes(dir.path) || line.includes("@shop"));
     expect(complaints).toEqual([]);
     expect(code).toBe(0);
+  });
+
+  test("names changes for what it does not do as it is", () => {
+    expect(changes.map(([about]) => about.split(" ").slice(0, 6).join(" "))).toEqual([
+      "For `dewy assets`:",
+      "For `dewy container` on Docker (that",
+      "For `dewy container` on root's Podman,",
+      "For an app that runs as",
+      "For an app in another directory,",
+      "For a unix socket elsewhere than",
+    ]);
   });
 
   test(`has an exposure of ${mostExposure} at most`, () => {
@@ -64,7 +77,10 @@ test("the user that they name is made by the file beside them", () => {
 
 test("the units differ in their names alone", () => {
   const [one = "", several = ""] = units.map((unit) => readFileSync(join(directory, unit), "utf8"));
-  const section = (text: string) => text.slice(text.indexOf("\n[Service]"));
+  const section = (text: string) => text.slice(text.indexOf("\n[Service]\n", text.indexOf("\n[Unit]\n")));
   const asOne = section(several).replaceAll("/etc/dewy/%i.", "/etc/dewy/dewy.").replaceAll("dewy-%i", "dewy");
   expect(asOne).toBe(section(one));
+  const [ofOne = new Map(), ofSeveral = new Map()] = units.map(dropIns);
+  const contents = [...ofSeveral.values()].map((text) => text.replaceAll("%i.", "dewy."));
+  expect(contents).toEqual([...ofOne.values()]);
 });

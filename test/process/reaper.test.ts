@@ -26,9 +26,25 @@ test("Bun's own children are known from their start until their end has been not
   expect(ownChildren()).not.toContain(child.pid);
 });
 
-test("as pid 1 it takes what is left over, and never what Bun waits for", async () => {
+test.each([
+  ["at once", [], {}, 1000],
+  // Which of the two it is can only be told by how long nobody has taken note of its end.
+  [
+    "after a minute where no child has a pidfd",
+    ["no-pidfds"],
+    { BUN_FEATURE_FLAG_FORCE_WAITER_THREAD: "1" },
+    60_000,
+  ],
+])("as pid 1 it takes what is left over, and never what Bun waits for: %s", async (_, args, env, roundMs) => {
   const script = join(import.meta.dir, "../support/first-process.ts");
   const namespace = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
-  const child = Bun.spawn([...namespace, process.execPath, script], { stdio: ["ignore", "pipe", "inherit"] });
-  expect(JSON.parse(await new Response(child.stdout).text())).toEqual({ orphan: "gone", exitCode: 5 });
+  const child = Bun.spawn([...namespace, process.execPath, script, ...args], {
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  expect(JSON.parse(await new Response(child.stdout).text())).toEqual({
+    orphan: "gone",
+    exitCode: 5,
+    roundMs,
+  });
 });

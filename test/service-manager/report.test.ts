@@ -8,12 +8,17 @@ import {
 } from "../../src/service-manager/report.ts";
 
 const seen: Seen = { isUp: true, status: "v1 is serving", isMoving: true, nowMs: 100_000 };
-const told: Told = { isReady: true, status: "v1 is serving", aliveMs: 90_000 };
+const told: Told = { isReady: true, status: "v1 is serving", aliveMs: 90_000, startingMs: 90_000 };
+const longer = "EXTEND_TIMEOUT_USEC=600000000";
 
 test.each<[string, Partial<Seen>, Partial<Told>, number | null, string[]]>([
   ["all is known", {}, {}, null, []],
   ["another status", { status: "v2 is serving" }, {}, null, ["STATUS=v2 is serving"]],
   ["not up yet", { isUp: false }, { isReady: false }, null, []],
+  ["still not up", { isUp: false, nowMs: 150_000 }, { isReady: false }, null, [longer]],
+  ["not up, and never said so", { isUp: false }, { isReady: false, startingMs: null }, null, [longer]],
+  ["stuck on its way up", { isUp: false, isMoving: false, nowMs: 150_000 }, { isReady: false }, null, []],
+  ["down for long", { isUp: false, nowMs: 150_000 }, {}, null, []],
   ["up", {}, { isReady: false }, null, ["READY=1"]],
   ["down again", { isUp: false }, {}, null, []],
   ["no watchdog", {}, { aliveMs: null }, null, []],

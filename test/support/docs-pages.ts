@@ -10,7 +10,7 @@ export interface Block {
   readonly heading: string;
   readonly language: string;
   readonly text: string;
-  /** `<!-- illustration: why -->` or `<!-- test: name -->` in the line before it. */
+  /** `<!-- illustration: why -->` or `<!-- test: name -->` among the comments right before it. */
   readonly mark: { readonly kind: "illustration" | "test"; readonly text: string } | null;
 }
 
@@ -56,7 +56,7 @@ export function parsePage(path: string, text: string): Page {
     }
     const end = lines.findIndex((each, index) => index > at && /^ *```$/.test(each));
     if (end < 0) throw new Error(`${path}:${at + 1}: the block has no end`);
-    const mark = markIn(lines[at - 1] ?? "");
+    const mark = markAbove(lines, at);
     const body = lines.slice(at + 1, end).join("\n");
     blocks.push({ page: path, line: at + 1, heading, language: fence[1] ?? "", text: body, mark });
     at = end;
@@ -92,6 +92,11 @@ export function relativeLinks({ path, prose }: Page): { readonly to: string; rea
       const [file = "", anchor = ""] = target.split("#");
       return { to: file === "" ? path : normalize(join(dirname(path), file)), anchor };
     });
+}
+
+function markAbove(lines: readonly string[], fence: number): Block["mark"] {
+  const above = lines[fence - 1] ?? "";
+  return markIn(above) ?? (/^ *<!-- .* -->$/.test(above) ? markAbove(lines, fence - 1) : null);
 }
 
 function markIn(line: string): Block["mark"] {

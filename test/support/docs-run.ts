@@ -38,6 +38,9 @@ export function missingLine(screen: string, output: string): string | null {
   return null;
 }
 
+/** A page is read through in a minute; machines that do much else take several times as long. */
+export const pageLimitMs = 400_000;
+
 export interface Surroundings {
   /** Assignments of the page, as they stand there, and what they are here. */
   readonly settings?: Readonly<Record<string, string>>;
@@ -47,17 +50,19 @@ export interface Surroundings {
 }
 
 /**
- * Runs a page's blocks in one shell, in namespaces of their own: its ports, /srv, /opt and processes are nobody
- * else's, there is no way out to a network, and all that it started ends with it. Answers what each block printed.
+ * Runs a page's blocks in one shell, in namespaces of their own: its ports, /srv, /opt, changes of /etc and processes
+ * are nobody else's, there is no way out to a network, and all that it started ends with it. Answers what each block
+ * printed.
  */
 export async function runPage(page: Page, around: Surroundings = {}): Promise<ReadonlyMap<Block, string>> {
   using directory = tempDir();
   const home = join(directory.path, "home");
   const bin = join(directory.path, "bin");
-  for (const path of [home, bin]) mkdirSync(path);
+  const etc = join(directory.path, "etc");
+  for (const path of [home, bin, etc]) mkdirSync(path);
   symlinkSync(dewyBinary, join(bin, "dewy"));
   const script = join(directory.path, "page.sh");
-  writeFileSync(script, scriptOf(page, around));
+  writeFileSync(script, scriptOf(page, around, etc));
   const built = join(process.env["DEWY_TEST_CACHE"] ?? join(homedir(), ".cache/dewy-test"), "bin");
   const path = `${bin}:${built}:${systemPath}`;
   const shell = Bun.spawn(["setpriv", "--pdeathsig", "KILL", ...isolated(around), "sh", "-eu", script], {
@@ -67,7 +72,7 @@ export async function runPage(page: Page, around: Surroundings = {}): Promise<Re
     detached: true,
   });
   // A page that waits in vain tells where. Its group is the shell's.
-  const deadline = setTimeout(() => killGroup(shell.pid), 150_000);
+  const deadline = setTimeout(() => killGroup(shell.pid), pageLimitMs);
   const outputs = await Promise.all([new Response(shell.stdout).text(), new Response(shell.stderr).text()]);
   const code = await shell.exited;
   clearTimeout(deadline);
@@ -89,13 +94,13 @@ export async function wrongScreens(page: Page, around: Surroundings = {}): Promi
   });
 }
 
-function scriptOf(page: Page, { settings = {}, onHost = false }: Surroundings): string {
+function scriptOf(page: Page, { settings = {}, onHost = false }: Surroundings, etc: string): string {
   const text = stepsOf(page).map(({ block }) => `echo '${markOf(block)}'\n${block.text}\n`);
   const settled = Object.entries(settings).reduce((script, [given, here]) => {
     if (!script.includes(`\n${given}\n`)) throw new Error(`${page.path} does not set ${given}`);
     return script.replace(`\n${given}\n`, `\n${here}\n`);
   }, text.join(""));
-  return `${onHost ? "" : "ip link set lo up\n"}${hiding}${settled}`;
+  return `${hiding}${onHost ? "" : ownHost(etc)}${settled}`;
 }
 
 function isolated({ onHost = false }: Surroundings): readonly string[] {
@@ -121,6 +126,14 @@ const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /** Whatever the machine has there is hidden, not touched. */
 const hiding = "for d in /srv /opt; do mount -t tmpfs none $d; done\n";
+
+/** What a page writes to /etc goes to the directory. */
+function ownHost(changes: string): string {
+  return `ip link set lo up
+mkdir ${changes}/upper ${changes}/work
+mount -t overlay -o lowerdir=/etc,upperdir=${changes}/upper,workdir=${changes}/work overlay /etc
+`;
+}
 
 function markOf({ page, line }: Block): string {
   return `=== ${page}:${line}`;

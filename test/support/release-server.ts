@@ -94,6 +94,10 @@ export const gone: Answer = () => new Response("no such file", { status: 404 });
 
 export const failing: Answer = () => new Response("sorry", { status: 503 });
 
+export function refusing(status: number): Answer {
+  return () => new Response("not for you", { status });
+}
+
 export const silent: Answer = () => new Promise<Response>(() => {});
 
 /** Some bytes now and then, for ever. */

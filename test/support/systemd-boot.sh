@@ -7,6 +7,8 @@ set -eu
 if [ "${1:-}" != --inside ]; then
   groups=/sys/fs/cgroup
   [ -d "$groups/unified" ] && groups=$groups/unified
+  # In a directory of any other file system the lines below would make files, and nothing else.
+  [ -f "$groups/cgroup.controllers" ] || { echo "there is no cgroup v2 at $groups: mount -t cgroup2" >&2; exit 1; }
   group=$groups/dewy-test-$$
   mkdir "$group"
   sh -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$group" \

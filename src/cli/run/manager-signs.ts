@@ -1,3 +1,4 @@
+import { ownDeadlineMs, sharedDeadlineMs } from "../../activate/cache-deadlines.ts";
 import type { Agent } from "../../agent/agent.ts";
 import type { AgentConfig } from "../../config/config.ts";
 import { duration, type Log } from "../../log.ts";
@@ -11,7 +12,10 @@ import { managerStatus } from "./manager-status.ts";
 const startPatienceMs = 60_000;
 /** The rest of the agent's end: people are told, measurements sent. */
 const closingMs = 60_000;
-const longestQuietWorkMs = 60 * 60_000;
+/** Look-ups, an extraction, an engine's answers. */
+const quietWorkMs = 2 * 60 * 60_000;
+
+type WatchedAgent = Pick<Agent, "view" | "stillMs">;
 
 interface SignsDeps {
   readonly clock: Clock;
@@ -21,6 +25,8 @@ interface SignsDeps {
 /** What the service manager sees of the agent. Without one nothing is told, to nobody. */
 export class AgentSigns implements Disposable {
   readonly #line: ManagerLine | null;
+  readonly #openedMs: number;
+  #agent: WatchedAgent | null = null;
   #begunMs: number | null = null;
   #isComplained = false;
 
@@ -31,13 +37,14 @@ export class AgentSigns implements Disposable {
     private readonly deps: SignsDeps,
     c: Call,
   ) {
-    const line = address === null ? null : new ManagerLine(address, deps);
+    this.#openedMs = deps.clock.monotonicMs();
+    const line = address === null ? null : new ManagerLine(address, () => this.#look(), deps);
     this.#line = line;
     c.signal.addEventListener("abort", () => line?.stopping(stopLimitMs(config)), { once: true });
   }
 
-  follow(agent: Pick<Agent, "view" | "stillMs">): void {
-    this.#line?.follow(() => this.#look(agent));
+  follow(agent: WatchedAgent): void {
+    this.#agent = agent;
   }
 
   /** What was recorded serves, or was tried to; releases are looked for from now on. */
@@ -50,18 +57,20 @@ export class AgentSigns implements Disposable {
     this.#line?.[Symbol.dispose]();
   }
 
-  #look(agent: Pick<Agent, "view" | "stillMs">): ReturnType<Look> {
-    const view = agent.view();
-    const isMoving = agent.stillMs <= stillLimitMs(this.config);
+  #look(): ReturnType<Look> {
+    const view = this.#agent?.view() ?? null;
+    const stillMs = this.#agent?.stillMs ?? this.deps.clock.monotonicMs() - this.#openedMs;
+    const isMoving = stillMs <= stillLimitMs(this.config);
     if (!isMoving && !this.#isComplained) {
       this.#isComplained = true;
       this.deps.log.error("The agent's work comes no further", {
-        work: view.busy?.with,
-        step: view.busy?.step ?? undefined,
-        after: duration(agent.stillMs),
+        work: view === null ? "the agent's start" : view.busy?.with,
+        step: view?.busy?.step ?? undefined,
+        after: duration(stillMs),
         hint: "a service manager with a watchdog starts the agent again; the app goes on",
       });
     }
+    if (view === null) return { isUp: false, status: "starting", isMoving };
     const isUp = this.#begunMs !== null && (view.app.kind !== "starting" || this.#isPatienceOver);
     return { isUp, status: managerStatus(view), isMoving };
   }
@@ -84,10 +93,10 @@ export function stopLimitMs(config: AgentConfig): number {
  */
 export function stillLimitMs(config: AgentConfig): number {
   const { hooks } = config;
-  const common = longestQuietWorkMs + hooks.timeoutMs;
+  const common = quietWorkMs + hooks.timeoutMs;
   switch (config.command) {
     case "assets":
-      return common;
+      return common + cachesLimitMs(config);
     case "container":
       return common + stopLimitMs(config) + config.drainMs + config.health.timeoutMs * config.replicas;
     case "server": {
@@ -95,8 +104,19 @@ export function stillLimitMs(config: AgentConfig): number {
       const behindProxy =
         replicated === null ? 0 : replicated.drainMs + replicated.health.timeoutMs * replicated.replicas;
       return (
-        common + stopLimitMs(config) + killOldDelayMs + minUptimeMs + (health?.timeoutMs ?? 0) + behindProxy
+        common +
+        cachesLimitMs(config) +
+        stopLimitMs(config) +
+        (killOldDelayMs + minUptimeMs + (health?.timeoutMs ?? 0) + behindProxy)
       );
     }
   }
+}
+
+/**
+ * Downloads and pulls tell of what comes; a cache does not. This host's own is read and written, the shared one is
+ * looked into before, during and after the wait for another host's download.
+ */
+function cachesLimitMs({ maxArtifactBytes }: { readonly maxArtifactBytes: number }): number {
+  return 2 * ownDeadlineMs + 3 * (sharedDeadlineMs.least + maxArtifactBytes / sharedDeadlineMs.bytesPerMs);
 }
