@@ -15,7 +15,9 @@ interface Check {
 }
 
 const files = [...new Glob("test/**/*.test.ts").scanSync(".")].sort();
-const containers = files.filter((file) => /^test\/(e2e\/)?(container|replicas)\//.test(file));
+const containers = files.filter((file) =>
+  /^test\/((e2e\/)?(container|replicas)\/|packaging\/image)/.test(file),
+);
 const clouds = files.filter((file) => file.startsWith("test/e2e/cloud/"));
 const endToEnd = files.filter(
   (file) => file.startsWith("test/e2e/") && ![...containers, ...clouds].includes(file),

@@ -1,6 +1,7 @@
 import { writeSync } from "node:fs";
 import type { CommandHandlers } from "./cli/dispatch.ts";
 import { runCli } from "./cli/root.ts";
+import { takeManagerAddress } from "./service-manager/address.ts";
 import { writePatiently } from "./util/output.ts";
 import { exemptOwnMachine } from "./util/proxies.ts";
 
@@ -17,7 +18,8 @@ const stderr = (text: string) => {
     return false;
   }
 };
-/** As it was given: an app gets it so. */
+const manager = takeManagerAddress(process.env, process.pid);
+/** As it was given, but for what only dewy's own service manager may be told by: an app gets it so. */
 const env = { ...process.env };
 exemptOwnMachine(process.env);
 
@@ -25,7 +27,13 @@ exemptOwnMachine(process.env);
 const commands: CommandHandlers = {
   agent: async (config, start) => {
     exportVariables(start.variables);
-    return (await import("./cli/run/run.ts")).runAgent(config, { ...start, env, ownEnv: start.env, stderr });
+    return (await import("./cli/run/run.ts")).runAgent(config, {
+      ...start,
+      env,
+      ownEnv: start.env,
+      manager,
+      stderr,
+    });
   },
   listContainers: async (options) =>
     (await import("./cli/operator/container-list.ts")).showContainers(options, stdout, stderr),

@@ -33,6 +33,7 @@ const layers: readonly (readonly string[])[] = [
     "supervisor",
     "notify",
     "telemetry",
+    "service-manager",
   ],
   ["replicas", "process"],
   ["store", "oci", "grpc", "health"],

@@ -19,6 +19,7 @@ import type {
   DeliverySteps,
   ObtainedRelease,
   PlacedReleases,
+  Received,
 } from "./delivery.ts";
 import { mirrorCurrent } from "./housekeeping.ts";
 import { RecordedDeployment } from "./recorded-deployment.ts";
@@ -110,8 +111,9 @@ export class ContainerDelivery implements Delivery {
     await this.#recorded.resume(inPlace, c);
   }
 
-  async obtain(release: DeployableRelease, c: Call): Promise<ObtainedRelease> {
-    const { image, fetched } = await obtainImage(release, this.deps, c);
+  async obtain(release: DeployableRelease, c: Call, onReceived?: Received): Promise<ObtainedRelease> {
+    const deps = onReceived === undefined ? this.deps : { ...this.deps, onProgress: onReceived };
+    const { image, fetched } = await obtainImage(release, deps, c);
     return {
       digest: release.artifact.digest ?? digestOf(image),
       fetched,

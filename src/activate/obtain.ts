@@ -12,6 +12,7 @@ import { artifactKey, type DeployableRelease, type Digest, type PlacedRelease } 
 import type { ArtifactSource } from "../release/source.ts";
 import { type Call, withDeadline } from "../util/async.ts";
 import type { Clock } from "../util/time.ts";
+import { ownDeadlineMs, sharedDeadlineMs } from "./cache-deadlines.ts";
 import type { Received } from "./delivery.ts";
 import { type Arrived, downloadOnce, type Taken, type Wanted } from "./download-once.ts";
 
@@ -93,9 +94,6 @@ interface Order {
 const lookupDeadlineMs = 2 * 60_000;
 /** A server that drips for ever must not hold the agent for ever. */
 const downloadDeadlineMs = 4 * 3_600_000;
-/** A shared cache is near and quick, or it is no help: one that hangs must not hold a deploy that needs no cache. */
-const sharedDeadlineMs = { least: 20_000, bytesPerMs: 1024, ofUnknownSize: 300_000 } as const;
-const ownDeadlineMs = 3_600_000;
 
 /**
  * From this host's cache, else from the shared one, else from the registry, and into those it was not in. What was

@@ -128,6 +128,11 @@ export class Agent implements Operations {
     return this.#turns.take("a check", () => this.#tick.run(c));
   }
 
+  /** For how long the work under way has come no further. */
+  get stillMs(): number {
+    return this.#turns.stillMs;
+  }
+
   view(): AgentView {
     const { state, delivery, settings, version, clock, notifiers } = this.deps;
     return viewOf({

@@ -37,6 +37,7 @@ export interface PullRequest {
   /** `os/arch[/variant]`; null: the engine's own. */
   readonly platform: string | null;
   readonly credentials: RegistryCredentials | null;
+  /** Told now and then for as long as the engine says anything, be it nothing new. */
   readonly onProgress?: (progress: PullProgress) => void;
 }
 
@@ -47,6 +48,8 @@ export type RegistryCredentials =
 export interface PullProgress {
   readonly layers: number;
   readonly layersDone: number;
+  /** Of those that the engine counts bytes of. */
+  readonly bytes: number;
 }
 
 export interface Image {

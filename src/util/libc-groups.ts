@@ -2,7 +2,7 @@ import { FFIType, ptr } from "bun:ffi";
 import { checked, lazily, load } from "./libc.ts";
 
 /**
- * Groups and one capability of the calling thread alone (Linux). libc's own setgroups(3) would change all threads;
+ * Groups and capabilities of the calling thread alone (Linux). libc's own setgroups(3) would change all threads;
  * the system calls beneath it change one.
  */
 const { i32, u64, pointer } = FFIType;
@@ -11,6 +11,7 @@ const libc = lazily(() =>
   load({
     getgroups: { args: [i32, pointer], returns: i32 },
     syscall: { args: [u64, u64, u64, u64], returns: i32 },
+    prctl: { args: [i32, u64, u64, u64, u64], returns: i32 },
   } as const),
 );
 
@@ -22,6 +23,9 @@ const calls =
 
 const capabilityVersion3 = 0x20080522;
 const CAP_SETGID = 6;
+const CAP_SYS_PTRACE = 19n;
+const PR_CAP_AMBIENT = 47;
+const PR_CAP_AMBIENT_LOWER = 3n;
 
 export function threadGroups(): number[] {
   const count = checked("getgroups", libc().getgroups(0, null));
@@ -54,6 +58,15 @@ export function setMayChangeGroups(may: boolean): void {
   const bit = 1 << CAP_SETGID;
   view.setUint32(0, may ? effective | bit : effective & ~bit, true);
   checked("capset", libc().syscall(calls.capset, address(header), address(data), 0n));
+}
+
+/**
+ * A right to look into other processes that was given to an agent which is not root stays the agent's: what this thread
+ * spawns does not inherit it. Without it there is nothing to do, nor on a kernel without ambient capabilities.
+ */
+export function keepTraceRight(): void {
+  if (process.platform === "linux")
+    libc().prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER, CAP_SYS_PTRACE, 0n, 0n);
 }
 
 function address(buffer: ArrayBuffer): bigint {

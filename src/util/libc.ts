@@ -60,6 +60,7 @@ const errnoNames: Record<number, string> = {
         99: "EADDRNOTAVAIL",
         101: "ENETUNREACH",
         105: "ENOBUFS",
+        111: "ECONNREFUSED",
         122: "EDQUOT",
       }),
 };

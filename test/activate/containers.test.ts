@@ -183,6 +183,14 @@ describe("an image", () => {
     expect(imagesRun(host)).toEqual([id, id]);
   });
 
+  test("that is pulled for hours tells all the while what has come", async () => {
+    await using host = openHost();
+    publish(host, "v1.0.0");
+    const told: [number, number | null][] = [];
+    using _ = await deliveryOf(host).obtain(releaseOf("v1.0.0"), c, (...each) => void told.push(each));
+    expect(told).toEqual([[512, null]]);
+  });
+
   test("whose tag was moved while it was pulled is refused, for now", async () => {
     await using host = openHost();
     publish(host, "v1.0.0", { digest: digestOf("moved") });

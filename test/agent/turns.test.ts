@@ -41,6 +41,30 @@ describe("turns", () => {
     expect(turns.current).toBeNull();
   });
 
+  test("tell for how long what is under way has come no further", async () => {
+    const clock = new FakeClock();
+    const turns = new Turns(clock);
+    await clock.advance(1000);
+    expect(turns.stillMs).toBe(0);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const taken = turns.take("a deploy", () => promise);
+    await clock.advance(1000);
+    expect(turns.stillMs).toBe(1000);
+    for (const move of [
+      () => turns.step("half"),
+      () => turns.received(1, 2),
+      () => turns.become("a retreat"),
+    ]) {
+      move();
+      expect(turns.stillMs).toBe(0);
+      await clock.advance(1000);
+      expect(turns.stillMs).toBe(1000);
+    }
+    resolve();
+    await taken;
+    expect(turns.stillMs).toBe(0);
+  });
+
   test("of one that fails are over, and the next one comes", async () => {
     const turns = new Turns(new FakeClock());
     await expect(turns.take("bad", () => Promise.reject(new Error("no")))).rejects.toThrow("no");

@@ -129,7 +129,7 @@ export class RunningDewy implements AsyncDisposable {
 function environment(extra: Readonly<Record<string, string>> = {}): Record<string, string> {
   const inherited = Object.entries(process.env).filter(
     (pair): pair is [string, string] =>
-      pair[1] !== undefined && !/^(GH|GITHUB|DEWY|SERVER_STARTER|LISTEN)_/.test(pair[0]),
+      pair[1] !== undefined && !/^(GH|GITHUB|DEWY|SERVER_STARTER|LISTEN|NOTIFY|WATCHDOG)_/.test(pair[0]),
   );
   return { ...Object.fromEntries(inherited), ...extra };
 }

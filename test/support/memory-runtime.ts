@@ -111,7 +111,8 @@ export class MemoryRuntime implements ContainerRuntime {
     }));
   }
 
-  async pull({ repository, tag }: PullRequest, c: Call): Promise<Image> {
+  async pull({ repository, tag, onProgress }: PullRequest, c: Call): Promise<Image> {
+    onProgress?.({ layers: 1, layersDone: 0, bytes: 512 });
     return await this.#answer("pull", c, () => this.#image(`${repository}:${tag}`).image);
   }
 

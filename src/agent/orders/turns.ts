@@ -23,11 +23,18 @@ export class Turns {
   readonly #waiting = new Set<Asker>();
   #turn: Turn | null = null;
   #asker: Asker | null = null;
+  /** When what is under way last came further. */
+  #movedMs = 0;
 
-  constructor(private readonly clock: Pick<Clock, "now">) {}
+  constructor(private readonly clock: Pick<Clock, "now" | "monotonicMs">) {}
 
   get current(): Turn | null {
     return this.#turn;
+  }
+
+  /** For how long what is under way has come no further; 0: nothing is. */
+  get stillMs(): number {
+    return this.#turn === null ? 0 : this.clock.monotonicMs() - this.#movedMs;
   }
 
   /** Runs `work` when its turn comes. An asker who has gone by then has withdrawn it. */
@@ -60,15 +67,22 @@ export class Turns {
   step(step: string): void {
     if (this.#turn === null) return;
     this.#turn = { ...this.#turn, step };
+    this.#moved();
     this.#asker?.onStep(step);
   }
 
   received(bytes: number, totalBytes: number | null): void {
+    this.#moved();
     this.#asker?.onReceived(bytes, totalBytes);
   }
 
   #begin(what: string): void {
     this.#turn = { with: what, step: null, since: this.clock.now().toISOString() };
+    this.#moved();
     for (const asker of this.#waiting) asker.onWaiting(what);
+  }
+
+  #moved(): void {
+    this.#movedMs = this.clock.monotonicMs();
   }
 }

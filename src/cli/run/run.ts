@@ -18,9 +18,12 @@ import { HttpClient } from "../../http/client.ts";
 import { createLog, type Log } from "../../log.ts";
 import type { OutboxStep } from "../../notify/outbox.ts";
 import type { SenderStep } from "../../notify/sender.ts";
+import { reapOrphans } from "../../process/reaper.ts";
 import { thisPlatform } from "../../release/platform.ts";
+import type { ManagerAddress } from "../../service-manager/address.ts";
 import type { Call } from "../../util/async.ts";
 import { isWritable } from "../../util/libc.ts";
+import { keepTraceRight } from "../../util/libc-groups.ts";
 import { releaseIdleMemory } from "../../util/memory.ts";
 import { removePartials } from "../../util/partial.ts";
 import { systemClock } from "../../util/time.ts";
@@ -33,6 +36,7 @@ import { AppFailures } from "./app-failures.ts";
 import { Control, recordedReload } from "./control.ts";
 import { Footing } from "./footing.ts";
 import { prepareLayout } from "./layout.ts";
+import { AgentSigns } from "./manager-signs.ts";
 import type { AgentParts } from "./parts.ts";
 import { AgentSignals, restartPeriodically } from "./signals.ts";
 import { userOf } from "./user.ts";
@@ -46,6 +50,8 @@ export interface RunOptions {
   readonly warnings?: readonly string[];
   /** The configuration file read anew; null: there is none. */
   readonly reload?: (() => Promise<LiveSettings>) | null;
+  /** Who is told how the agent is; left out: nobody. */
+  readonly manager?: ManagerAddress | null;
   readonly stderr: (text: string) => void;
   readonly onStep?: (step: DeployStep | OutboxStep | SenderStep) => void;
 }
@@ -67,6 +73,10 @@ export async function runAgent(config: AgentConfig, options: RunOptions): Promis
   for (const warning of options.warnings ?? []) {
     log.warn("A secret is open to others", { reason: warning, hint: "chmod 600 it" });
   }
+  // Told until the last part has closed.
+  using signs = new AgentSigns(config, options.manager ?? null, { clock: systemClock, log }, stop);
+  keepTraceRight();
+  using _ = reapOrphans(systemClock);
   await using open = new AsyncDisposableStack();
   try {
     const failures = new AppFailures();
@@ -75,6 +85,7 @@ export async function runAgent(config: AgentConfig, options: RunOptions): Promis
     const reload = recordedReload(deps.reload, { config, setup }, deps);
     const agent = new Agent({ ...deps, reload });
     failures.agent = agent;
+    signs.follow(agent);
     const control = new Control({ operations: agent, recent, config, setup }, { ...deps, open });
     await control.ensure();
     stop.restarts(deps.delivery, deps.announcer, log);
@@ -83,8 +94,8 @@ export async function runAgent(config: AgentConfig, options: RunOptions): Promis
     }
     const running =
       config.command !== "container" && config.once
-        ? once(agent, deps, stop)
-        : forever(agent, deps.announcer, config, stop);
+        ? once(agent, deps, signs, stop)
+        : forever(agent, { announcer: deps.announcer, signs, config }, stop);
     return await whileAlone(running, new Footing({ ...deps, control }), open, stop);
   } catch (error) {
     if (!stop.signal.aborted || error !== stop.signal.reason) throw error;
@@ -108,8 +119,9 @@ async function whileAlone(
   }
 }
 
-async function once(agent: Agent, { state }: AgentDeps, c: Call): Promise<number> {
+async function once(agent: Agent, { state }: AgentDeps, signs: AgentSigns, c: Call): Promise<number> {
   await agent.begin(c);
+  signs.begun();
   // Whoever asks for one check wants it now, not when an agent would try again.
   const { failure } = state.state;
   if (failure !== null) state.learn({ failure: { ...failure, nextTryAt: failure.at } });
@@ -117,8 +129,13 @@ async function once(agent: Agent, { state }: AgentDeps, c: Call): Promise<number
   return outcome.kind === "failed" ? outcome.failure.exitCode : 0;
 }
 
-async function forever(agent: Agent, announcer: Announcer, config: AgentConfig, c: Call): Promise<number> {
+async function forever(
+  agent: Agent,
+  { announcer, signs, config }: { announcer: Announcer; signs: AgentSigns; config: AgentConfig },
+  c: Call,
+): Promise<number> {
   await agent.begin(c);
+  signs.begun();
   announcer.tell({ kind: "agent-started", version: build.version, command: config.command });
   try {
     return await agent.run(c);

@@ -15,8 +15,9 @@ const layerSeen = new Set(["Pulling fs layer", "Waiting", "Downloading", "Alread
 export class PullTracker {
   readonly #layers = new Set<string>();
   readonly #done = new Set<string>();
+  /** By layer; unpacking counts from zero again. */
+  readonly #bytes = new Map<string, number>();
   #last = { status: "", id: "" };
-  #said = "";
   #saidAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -25,9 +26,10 @@ export class PullTracker {
     private readonly clock: Clock,
   ) {}
 
-  take(status: string, id: string): void {
+  take(status: string, id: string, bytes: number): void {
     this.#last = { status, id };
     if (layerSeen.has(status)) this.#layers.add(id);
+    if (this.#layers.has(id)) this.#bytes.set(id, Math.max(bytes, this.#bytes.get(id) ?? 0));
     if (this.#layers.has(id) && layerDone[this.engine].has(status)) this.#done.add(id);
     if (this.clock.monotonicMs() - this.#saidAtMs >= everyMs) this.#tell();
   }
@@ -42,11 +44,8 @@ export class PullTracker {
   }
 
   #tell(): void {
-    const progress = { layers: this.#layers.size, layersDone: this.#done.size };
-    const text = JSON.stringify(progress);
-    if (progress.layers === 0 || text === this.#said) return;
-    this.#said = text;
     this.#saidAtMs = this.clock.monotonicMs();
-    this.onProgress(progress);
+    const bytes = [...this.#bytes.values()].reduce((sum, each) => sum + each, 0);
+    this.onProgress({ layers: this.#layers.size, layersDone: this.#done.size, bytes });
   }
 }

@@ -59,7 +59,7 @@ async function followPull(
     if (progress === undefined) continue;
     const error = progress.errorDetail?.message ?? progress.error ?? "";
     if (error !== "") throw failure(error);
-    tracker.take(progress.status ?? "", progress.id ?? "");
+    tracker.take(progress.status ?? "", progress.id ?? "", progress.progressDetail?.current ?? 0);
   }
   return tracker.finish();
 }

@@ -80,6 +80,7 @@ const progressSchema = object({
   id: nullish(string()),
   error: nullish(string()),
   errorDetail: nullish(object({ message: nullish(string()) })),
+  progressDetail: nullish(object({ current: nullish(number()) })),
 });
 
 const eventSchema = object({

@@ -4,7 +4,7 @@ import type { Log } from "../../log.ts";
 import type { ImageSource } from "../../oci/image-source.ts";
 import type { DeployableRelease, Digest } from "../../release/release.ts";
 import { type Call, withDeadline } from "../../util/async.ts";
-import type { ContainerRuntime, Image } from "../runtime.ts";
+import type { ContainerRuntime, Image, PullProgress } from "../runtime.ts";
 
 interface PullDeps {
   readonly images: ImageSource;
@@ -12,6 +12,8 @@ interface PullDeps {
   /** `--platform`; null: the engine's. */
   readonly platform: string | null;
   readonly log: Log;
+  /** Told of the bytes that have come; nobody knows of how many. */
+  readonly onProgress?: (bytes: number, totalBytes: null) => void;
 }
 
 const credentialsDeadlineMs = 60_000;
@@ -65,8 +67,20 @@ export function digestOf(image: Image): Digest {
   return (named ?? image.id) as Digest;
 }
 
+/** The log has each change, whoever asks for more each sign of life. */
+function pullProgress(image: string, { log, onProgress }: PullDeps): (progress: PullProgress) => void {
+  let before = "";
+  return ({ layers, layersDone, bytes }) => {
+    onProgress?.(bytes, null);
+    const now = `${layersDone}/${layers}`;
+    if (now === before || layers === 0) return;
+    before = now;
+    log.debug("Image pull progress", { image, layers, layers_done: layersDone });
+  };
+}
+
 async function pull(release: DeployableRelease, deps: PullDeps, c: Call): Promise<Image> {
-  const { images, runtime, platform, log } = deps;
+  const { images, runtime, platform } = deps;
   const { name, digest } = release.artifact;
   const { repository } = images;
   const credentials = await images.credentials(withDeadline(c, credentialsDeadlineMs));
@@ -76,8 +90,7 @@ async function pull(release: DeployableRelease, deps: PullDeps, c: Call): Promis
       tag: name.slice(repository.length + 1),
       platform,
       credentials,
-      onProgress: ({ layers, layersDone }) =>
-        log.debug("Image pull progress", { image: name, layers, layers_done: layersDone }),
+      onProgress: pullProgress(name, deps),
     },
     withDeadline(c, pullDeadlineMs),
   );

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { openRuntime } from "../../../src/container/engine/open.ts";
-import type { ContainerRuntime } from "../../../src/container/runtime.ts";
+import type { ContainerRuntime, PullProgress } from "../../../src/container/runtime.ts";
 import type { InstanceEvent } from "../../../src/replicas/engine.ts";
 import { systemClock } from "../../../src/util/time.ts";
 import { FakeClock } from "../../support/clock.ts";
@@ -295,6 +295,16 @@ describe("a pull", () => {
       const failure = await failureOf(runtime.pull({ ...image, ...name, credentials: null }, never));
       expect(failure.code).toBe("network-unreachable");
     });
+  });
+
+  test("tells of the bytes that have come", async () => {
+    const downloading = { status: "Downloading", id: "a", progressDetail: { current: 900, total: 1000 } };
+    const told: PullProgress[] = [];
+    await withEngine(lines(downloading), async (runtime) => {
+      const onProgress = (progress: PullProgress) => void told.push(progress);
+      await failureOf(runtime.pull({ ...image, credentials: null, onProgress }, never));
+    });
+    expect(told[0]).toEqual({ layers: 1, layersDone: 0, bytes: 900 });
   });
 
   test.each<[string, Answer]>([
