@@ -1,9 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import { makeAuthority } from "../support/authority.ts";
+import { rmSync, writeFileSync } from "node:fs";
 import { Installation } from "../support/installation.ts";
-import { gone, ReleaseServer } from "../support/release-server.ts";
-import { tempDir } from "../support/temp-dir.ts";
+import { gone } from "../support/release-server.ts";
 
 const signature = "SHA256SUMS.minisig";
 
@@ -68,96 +66,110 @@ describe("with minisign's key", () => {
   });
 });
 
-describe("with cosign's key", () => {
-  /** Stands for cosign: vouches if the bundle says so. */
-  const cosign = `#!/bin/sh
-[ "$1 $2 $4" = "verify-blob --key --bundle" ] && [ "$3" = /keys/cosign.pub ] && grep -q good "$5" && grep -q dewy-linux "$6"
-`;
-  test.each([
-    ["good", 0],
-    ["bad", 1],
-  ])("a bundle that is %s: exit code %d", async (bundle, code) => {
+/** As the build does it. */
+function stamp(it: Installation, name: string, key: string): void {
+  it.server.says(
+    "install.sh",
+    (body) =>
+      new Response(new TextDecoder().decode(body).replace(new RegExp(`^${name}=$`, "m"), `${name}=${key}`)),
+  );
+}
+
+describe("with the publisher's key in the script", () => {
+  test("a release is checked unasked where minisign is, and else said not to be", async () => {
     await using it = await Installation.open("debian");
-    writeFileSync(it.root.path("/usr/local/bin/cosign"), cosign, { mode: 0o755 });
+    const { key, sign } = await signer(it);
+    stamp(it, "minisign_public_key", key);
+    const unsigned = await it.install();
+    expect(unsigned.code).toBe(1);
+    expect(unsigned.output).toContain("this release has no signature SHA256SUMS.minisig");
+    await sign("v1.2.3");
+    const signed = await it.install();
+    expect(signed).toMatchObject({ code: 0 });
+    expect(signed.output).toContain("signature: SHA256SUMS is signed by the minisign publisher's key");
+    it.publish("v6.6.6"); // with the signature of the other one
+    const forged = await it.install();
+    expect(forged.code).toBe(1);
+    expect(forged.output).toContain("is not by the publisher's key\ninstall: do not trust this release");
+    rmSync(it.root.path("/usr/bin/minisign"));
+    const unchecked = await it.install();
+    expect(unchecked).toMatchObject({ code: 0 });
+    expect(unchecked.output).toContain(
+      "signature: not checked, as no tool for it is installed (minisign, or cosign 3)",
+    );
+  });
+
+  test("one that can't be read is not called a forgery", async () => {
+    await using it = await Installation.open("debian");
+    const { sign } = await signer(it);
+    await sign("v1.2.3");
+    const { code, output } = await it.install(["--minisign-key planted"]);
+    expect(code).toBe(1);
+    expect(output).toContain("could not be checked by minisign");
+    expect(output).not.toContain("do not trust");
+  });
+});
+
+describe("with cosign's key", () => {
+  /** Stands for cosign: says what the bundle says, and vouches if that is "good". */
+  const cosign = (version: string) => `#!/bin/sh
+[ "$1" != version ] || { echo 'GitVersion:    v${version}'; exit; }
+[ "$1 $2 $4" = "verify-blob --key --bundle" ] && grep -q planted-key "$3" && grep -q dewy-linux "$6" || exit 5
+cat "$5" >&2; grep -q good "$5"
+`;
+  async function withCosign(bundle: string, version = "3.1.3") {
+    const it = await Installation.open("debian");
+    writeFileSync(it.root.path("/usr/local/bin/cosign"), cosign(version), { mode: 0o755 });
+    writeFileSync(it.root.path("/opt/cosign.pub"), "planted-key\n");
     it.server.says("SHA256SUMS.sigstore.json", () => new Response(bundle));
-    expect(await it.install(["--cosign-key /keys/cosign.pub"])).toMatchObject({ code });
-    expect(it.root.names("/usr/local/bin")).toEqual(code === 0 ? ["cosign", "dewy"] : ["cosign"]);
+    return it;
+  }
+
+  test.each<[string, number, string]>([
+    ["good", 0, "signature: SHA256SUMS is signed by the cosign key that was given"],
+    [
+      "Error: invalid signature when validating",
+      1,
+      "is not by the key that was given\ninstall: do not trust",
+    ],
+    ["Error: no route to the log", 1, "SHA256SUMS.sigstore.json could not be checked by cosign\n"],
+  ])("cosign says %s: exit code %d", async (bundle, code, message) => {
+    await using it = await withCosign(bundle);
+    const { output, ...rest } = await it.install(["--cosign-key /opt/cosign.pub"]);
+    expect({ ...rest, output }).toMatchObject({ code });
+    expect(output).toContain(message);
+    if (code !== 0) expect(output).toContain(`install: cosign: ${bundle}\n`);
+    expect(it.root.names("/usr/local/bin")).toEqual(
+      code === 0 ? [".dewy-installed", "cosign", "dewy"] : ["cosign"],
+    );
+  });
+
+  test("one that is too old to read the bundle is not asked", async () => {
+    await using it = await withCosign("good", "2.4.1");
+    const { code, output } = await it.install(["--cosign-key /opt/cosign.pub"]);
+    expect(code).toBe(1);
+    expect(output).toContain("cosign 3 is not installed, and 2.4.1 is too old\n");
+    stamp(it, "cosign_public_key", "planted-key");
+    const unasked = await it.install();
+    expect(unasked).toMatchObject({ code: 0 });
+    expect(unasked.output).toContain("signature: not checked, as no tool for it is installed");
+  });
+
+  test("the publisher's is used unasked", async () => {
+    await using it = await withCosign("good");
+    stamp(it, "cosign_public_key", "planted-key");
+    const { code, output } = await it.install();
+    expect(output).toContain("signature: SHA256SUMS is signed by the cosign publisher's key");
+    expect(code).toBe(0);
   });
 
   test("takes none where cosign is not installed, or nothing is signed", async () => {
     await using it = await Installation.open("debian");
-    expect((await it.install(["--cosign-key /keys/x"])).output).toContain("cosign is not installed");
-    writeFileSync(it.root.path("/usr/local/bin/cosign"), cosign, { mode: 0o755 });
+    expect((await it.install(["--cosign-key /keys/x"])).output).toContain("cosign 3 is not installed\n");
+    writeFileSync(it.root.path("/usr/local/bin/cosign"), cosign("3.1.3"), { mode: 0o755 });
     expect((await it.install(["--cosign-key /keys/x"])).output).toContain(
       "has no signature SHA256SUMS.sigstore.json",
     );
     expect(it.root.names("/usr/local/bin")).toEqual(["cosign"]);
-  });
-});
-
-describe.concurrent("what vouches for a release", () => {
-  test("over plain http to another machine nothing does, and a warning says so", async () => {
-    await using it = await Installation.open("debian");
-    const { code, output } = await it.install(["--base-url http://dewy.invalid --timeout 1"]);
-    expect(code).toBe(1);
-    expect(output).toContain("warning: over http nobody vouches for what comes");
-  });
-
-  test("a mirror's password is in no message", async () => {
-    await using it = await Installation.open("debian");
-    const mirror = it.server.url.replace("//", "//someone:planted-password@");
-    for (const args of [[], ["--version v9.9.9"]]) {
-      const { output } = await it.install(["--base-url", mirror, ...args]);
-      expect(output).toContain(it.server.url);
-      expect(output).not.toContain("planted-password");
-    }
-  });
-
-  test("BusyBox's own TLS takes any certificate, so nothing is taken by it", async () => {
-    using directory = tempDir();
-    await using it = await Installation.open(
-      "alpine",
-      makeAuthority(directory.path).issue("IP:127.0.0.1", 1),
-    );
-    const { code, output } = await it.install([], { get: "wget -qO-" });
-    expect(code).toBe(1);
-    expect(output).toContain("this wget does not check the server's certificate; install curl");
-    expect(it.server.asked).toEqual(["install.sh", "SHA256SUMS"]);
-    expect(it.root.names("/usr/local/bin")).toEqual([]);
-  });
-
-  test.each([
-    ["curl", "CURL_CA_BUNDLE"],
-    ["wget", "SSL_CERT_FILE"],
-  ])("%s takes a release of a known certificate's owner only", async (fetcher, variable) => {
-    using directory = tempDir();
-    const authority = makeAuthority(directory.path);
-    await using it = await Installation.open("debian", authority.issue("IP:127.0.0.1", 1));
-    if (fetcher === "wget") rmSync(it.root.path("/usr/bin/curl"));
-    const script = it.root.path("/tmp/install.sh");
-    writeFileSync(script, readFileSync("scripts/install.sh"));
-    const args = ["sh", "/tmp/install.sh", "--base-url", it.server.url];
-    const stranger = await it.root.run(args);
-    expect(stranger.code).toBe(1);
-    expect(stranger.output).toMatch(/could not be downloaded: .*(certificate|SSL)/i);
-    expect(it.server.asked).toEqual([]);
-    writeFileSync(it.root.path("/tmp/ca.pem"), readFileSync(authority.ca));
-    if (fetcher === "wget") writeFileSync(it.root.path("/etc/wgetrc"), "ca_certificate=/tmp/ca.pem\n");
-    expect(await it.root.run(args, { env: { [variable]: "/tmp/ca.pem" } })).toMatchObject({ code: 0 });
-    expect(await it.version()).toBe("v1.2.3");
-  });
-
-  test("a server that leads from https to http is not followed", async () => {
-    using directory = tempDir();
-    const authority = makeAuthority(directory.path);
-    await using it = await Installation.open("debian", authority.issue("IP:127.0.0.1", 1));
-    await using plain = new ReleaseServer();
-    plain.publish("v6.6.6", {});
-    it.server.says("SHA256SUMS", () => Response.redirect(`${plain.url}/download/v6.6.6/SHA256SUMS`));
-    writeFileSync(it.root.path("/tmp/install.sh"), readFileSync("scripts/install.sh"));
-    writeFileSync(it.root.path("/tmp/ca.pem"), readFileSync(authority.ca));
-    const args = ["sh", "/tmp/install.sh", "--base-url", it.server.url];
-    expect(await it.root.run(args, { env: { CURL_CA_BUNDLE: "/tmp/ca.pem" } })).toMatchObject({ code: 1 });
-    expect(plain.asked).toEqual([]);
   });
 });

@@ -33,7 +33,7 @@ describe("the installer", () => {
       'not in PATH; add to your shell\'s profile: export PATH="/home/someone/.local/bin:$PATH"',
     );
     expect(await it.version("/home/someone/.local/bin/dewy")).toBe("v1.2.3");
-    expect(it.root.names("/home/someone/.local/bin")).toEqual(["dewy"]);
+    expect(it.root.names("/home/someone/.local/bin")).toEqual([".dewy-installed", "dewy"]);
   });
 
   test.each([["sha256sum"], ["shasum"], ["openssl"]])(
@@ -85,7 +85,7 @@ describe("the installer", () => {
     expect(again.output).toContain("it is in /usr/local/bin/dewy already");
     expect(lstatSync(it.root.path("/usr/local/bin/dewy")).ino).toBe(inode);
     expect(await it.version("/usr/local/bin/dewy.previous")).toBe("v1.2.3");
-    expect(it.root.names("/usr/local/bin")).toEqual(["dewy", "dewy.previous"]);
+    expect(it.root.names("/usr/local/bin")).toEqual([".dewy-installed", "dewy", "dewy.previous"]);
     expect(it.server.asked.filter((name) => name === glibcName)).toHaveLength(2);
   });
 
@@ -102,40 +102,61 @@ describe("the installer", () => {
       "v1.3.0",
       "v1.2.3",
     ]);
-    expect(it.root.names("/usr/local/bin")).toEqual(["dewy", "dewy.previous"]);
+    expect(it.root.names("/usr/local/bin")).toEqual([".dewy-installed", "dewy", "dewy.previous"]);
   });
 
-  test("removes what it installed, and nothing else", async () => {
-    await using it = await Installation.open("debian");
-    await it.root.sh("find / -xdev | sort >/tmp/before");
-    await it.install(["--systemd"]);
-    it.publish("v1.3.0");
-    await it.install(["--systemd"]);
-    const units = "/usr/local/lib/systemd/system";
-    expect(readFileSync(it.root.path(`${units}/dewy.service`), "utf8")).toBe("# one of v1.3.0\n");
-    expect(readFileSync(it.root.path(`${units}/dewy@.service`), "utf8")).toBe("# many of v1.3.0\n");
-    expect(it.root.names("/usr/local/lib/sysusers.d")).toEqual(["dewy.conf"]);
-    const removal = await it.install(["--uninstall"]);
-    expect(removal).toMatchObject({ code: 0 });
-    expect(removal.output).toContain("left where they are: what agents work in");
-    expect(
-      (await it.root.sh("find / -xdev | sort | diff /tmp/before - | grep -v /tmp/before")).output,
-    ).toMatch(/^\d+a\d+\n$|^$/);
-    const again = await it.install(["--uninstall"]);
-    expect(again).toMatchObject({ code: 0 });
-    expect(again.output).toContain("there is no dewy in /usr/local/bin");
+  test("puts no units where no systemd is", async () => {
+    await using it = await Installation.open("alpine");
+    const { code, output } = await it.install(["--systemd"], { get: wget });
+    expect(code).toBe(1);
+    expect(output).toContain("--systemd: there is no systemd here\ninstall: install without it");
+    expect(output).toEndWith("install: nothing was changed\n");
+    expect(it.server.asked).toEqual(["install.sh"]);
   });
 
-  test("does not take units from under agents that run", async () => {
+  test("goes back to an older release only if that is named", async () => {
     await using it = await Installation.open("debian");
-    await it.install(["--systemd"]);
-    writeFileSync(it.root.path("/usr/local/bin/systemctl"), "#!/bin/sh\n[ $2 = is-active ]\n", {
-      mode: 0o755,
-    });
-    const removal = await it.install(["--uninstall"]);
-    expect(removal.code).toBe(1);
-    expect(removal.output).toContain("systemctl disable --now");
-    expect(await it.version()).toBe("v1.2.3");
+    it.publish("v1.10.0");
+    await it.install();
+    it.publish("v1.9.0");
+    const latest = await it.install();
+    expect(latest.code).toBe(1);
+    expect(latest.output).toContain(
+      "the latest there, v1.9.0, is older than v1.10.0 in /usr/local/bin/dewy\n",
+    );
+    expect(latest.output).toContain("to go back to it: --version v1.9.0\n");
+    expect(await it.version()).toBe("v1.10.0");
+    const named = await it.install(["--version v1.9.0"]);
+    expect(named).toMatchObject({ code: 0 });
+    expect(named.output).toContain("note: v1.9.0 is older than v1.10.0, which it replaces\n");
+    expect(await it.version()).toBe("v1.9.0");
+  });
+
+  test.each<[string, string, boolean]>([
+    ["v1.4.9", "v2.0.0", true],
+    ["v1.9.0", "v1.10.0", true],
+    ["v2.0.0", "v1.4.9", false],
+    ["v1.0.0", "v1.0.0", false],
+    ["v1.0.0-rc.1", "v1.0.0", true],
+    ["v1.0.0", "v1.0.0-rc.1", false],
+    ["v1.0.0-rc.2", "v1.0.0-rc.10", true],
+    ["v1.0.0-beta", "v1.0.0-alpha", false],
+    ["v1.0.0-rc.01", "v1.0.0-rc.1", false],
+  ])("%s older than %s: %p", (one, other, older) => {
+    const script = readFileSync("scripts/install.sh", "utf8");
+    const rule = /^is_older\(\)[\s\S]*?^\}$/m.exec(script)?.[0] ?? "exit 9";
+    for (const awk of ["", 'awk() { busybox awk "$@"; }\n'])
+      expect(Bun.spawnSync(["sh", "-c", `${awk}${rule}\nis_older ${one} ${other}`]).exitCode).toBe(
+        older ? 0 : 1,
+      );
+  });
+
+  test("sees what a killed run left behind a link", async () => {
+    await using it = await Installation.open("debian");
+    await it.root.sh("mkdir -p /opt/real/.dewy-install.old /opt/a && ln -s /opt/real /opt/a/bin");
+    await it.root.sh("touch -d '2 days ago' /opt/real/.dewy-install.old");
+    expect(await it.install(["--prefix /opt/a"])).toMatchObject({ code: 0 });
+    expect(it.root.names("/opt/real")).toEqual([".dewy-installed", "dewy"]);
   });
 
   test.each<[string, string]>([

@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import type { Issued } from "./authority.ts";
 import { ReleaseServer } from "./release-server.ts";
 import { TestRoot } from "./roots.ts";
@@ -61,3 +62,16 @@ export const muslName = `${glibcName}-musl`;
 export function fakeDewy(tag: string): string {
   return `#!/bin/sh\necho 'dewy version: ${tag} [abcdef0, 2026-01-01T00:00:00Z]'\n${"#".repeat(1 << 16)}\n`;
 }
+
+/** A systemctl that knows these units, a line each: name, load, active and sub state. */
+export function fakeSystemctl(root: TestRoot, units = ""): void {
+  const script = `#!/bin/sh
+[ "$1" = list-units ] || exit 0
+for argument; do case "$argument" in --state=*) states=,\${argument#*=}, ;; esac; done
+echo '${units}' | awk -v states="$states" 'index(states, "," $3 ",")'
+`;
+  writeFileSync(root.path("/usr/bin/systemctl"), script, { mode: 0o755 });
+}
+
+/** As the Go original says it; also another program may be called dewy. */
+export const original = "#!/bin/sh\necho 'dewy version: v9.8.1 [0123456, 2025-01-01T00:00:00Z]'\n";

@@ -5,6 +5,8 @@ import type { Issued } from "./authority.ts";
 export class ReleaseServer implements AsyncDisposable {
   /** Every file that was asked for, without the redirects. */
   readonly asked: string[] = [];
+  /** Each request's user and password, as user:password. */
+  readonly credentials: string[] = [];
   readonly #files = new Map<string, Uint8Array<ArrayBuffer>>();
   readonly #answers = new Map<string, Answer>();
   readonly #server: Bun.Server<undefined>;
@@ -19,7 +21,11 @@ export class ReleaseServer implements AsyncDisposable {
       port: 0,
       idleTimeout: 0,
       ...(tls === undefined ? {} : { tls: { cert: tls.cert, key: tls.key } }),
-      fetch: (request) => this.#answer(new URL(request.url).pathname),
+      fetch: (request) => {
+        const basic = /^Basic (.*)$/.exec(request.headers.get("authorization") ?? "")?.[1];
+        if (basic !== undefined) this.credentials.push(atob(basic));
+        return this.#answer(new URL(request.url).pathname);
+      },
     });
   }
 
