@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { closedWindow } from "../support/closed-window.ts";
 import { runDewy } from "../support/dewy.ts";
 import { startGithub } from "../support/github-server.ts";
 import { demoCommand, TestHost } from "../support/host.ts";
@@ -138,13 +139,13 @@ describe("dewy config", () => {
 
 test("windows hold back all but the first release, until a reload opens them", async () => {
   await using host = new TestHost();
-  write(host, serverFile(host, 'window = "!2000-01-01..2099-12-31"'));
+  write(host, serverFile(host, `window = "${closedWindow}"`));
   host.publish("v1.0.0");
   const agent = host.start(["server", "--root", host.root]);
   await host.serves("v1.0.0");
   host.publish("v1.1.0");
   await agent.logged("Deploy skipped", { tag: "v1.1.0" });
-  write(host, serverFile(host, 'window = "!2000-01-01..2098-12-31"\nkeep = 3\ndrain-time = 5'));
+  write(host, serverFile(host, 'window = "Mon-Fri"\nkeep = 3\ndrain-time = 5'));
   expect(await runDewy(["reload", "--root", host.root])).toMatchObject({ code: 1 });
   expect((await host.ask()).split(" ")[0]).toBe("v1.0.0");
   write(host, serverFile(host));

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { closedWindow } from "../support/closed-window.ts";
 import { runDewy } from "../support/dewy.ts";
 import { TestHost } from "../support/host.ts";
 import { until } from "../support/until.ts";
@@ -64,7 +65,7 @@ test("a check by a file that is named is from here, though an agent runs", async
   const lines = [
     `root = "${host.root}"`,
     `registry = "file://${host.registry}"`,
-    'window = "!2000-01-01..2099-12-31"',
+    `window = "${closedWindow}"`,
   ];
   writeFileSync(file, [...lines, "[env]", `SLACK_TOKEN = "\${SLACK}"`].join("\n"));
   await runDewy(["hold", "--root", host.root]);
