@@ -15,14 +15,15 @@ interface Check {
 }
 
 const files = [...new Glob("test/**/*.test.ts").scanSync(".")].sort();
-const containers = files.filter((file) =>
-  /^test\/((e2e\/)?(container|replicas)\/|packaging\/image)/.test(file),
-);
-const clouds = files.filter((file) => file.startsWith("test/e2e/cloud/"));
-const endToEnd = files.filter(
-  (file) => file.startsWith("test/e2e/") && ![...containers, ...clouds].includes(file),
-);
-const others = files.filter((file) => ![...endToEnd, ...containers, ...clouds].includes(file));
+/** Each check's own; what none of them names is unit and contract. */
+const places = {
+  containers: /^test\/((e2e\/)?(container|replicas)\/|packaging\/image)/,
+  clouds: /^test\/e2e\/cloud\//,
+  pages: /^test\/docs\//,
+  endToEnd: /^test\/e2e\/(?!container\/|cloud\/)/,
+};
+const filesAt = (place: RegExp) => files.filter((file) => place.test(file));
+const others = files.filter((file) => !Object.values(places).some((place) => place.test(file)));
 
 /** The second lane waits for agents and their servers most of its time, the third for engines; the first one computes. */
 const lanes: readonly (readonly Check[])[] = [
@@ -36,18 +37,19 @@ const lanes: readonly (readonly Check[])[] = [
     },
   ],
   [
-    { name: "end to end", command: bunTest(endToEnd), count: summary },
+    { name: "end to end", command: bunTest(filesAt(places.endToEnd)), count: summary },
+    { name: "pages", command: bunTest(filesAt(places.pages)), count: summary },
     {
       name: "clouds",
       // Those that mostly wait run side by side; more would make the others late.
-      command: bunTest(clouds, "--max-concurrency=4"),
+      command: bunTest(filesAt(places.clouds), "--max-concurrency=4"),
       count: summary,
     },
   ],
   [
     {
       name: "containers",
-      command: bunTest(containers),
+      command: bunTest(filesAt(places.containers)),
       count: summary,
     },
   ],
@@ -55,7 +57,7 @@ const lanes: readonly (readonly Check[])[] = [
 
 /** bun's own limit of 5 s for a test is none of ours: a busy machine takes longer. */
 function bunTest(paths: readonly string[], ...options: readonly string[]): string[] {
-  return ["bun", "test", "--timeout=60000", ...options, ...paths.map((path) => `./${path}`)];
+  return ["bun", "test", "--timeout=120000", ...options, ...paths.map((path) => `./${path}`)];
 }
 
 /** The lines `bun test` ends with: ` 12 pass`, ` 1 skip`, ` 0 fail`. */
