@@ -14,7 +14,7 @@ async function make(shell: string, targets: string) {
   const bin = join(directory.path, "bin");
   mkdirSync(bin);
   const programs = {
-    debootstrap: `echo "$*" >>"${directory.path}/told"; echo planted trouble; exit 3`,
+    debootstrap: `DEF_MIRROR="http://default.invalid/debian"\necho "$*" >>"${directory.path}/told"; echo planted trouble; exit 3`,
     "apt-get": `printf '%s\\n' '${targets}'`,
   };
   for (const [name, line] of Object.entries(programs))
@@ -37,8 +37,8 @@ describe("the file systems to test in", () => {
 
   test.each<[string, string, string]>([
     ["the host's mirror", `${ubuntu}\n${security}\n${debian}`, "http://mirror.invalid/debian/"],
-    ["Debian's own where the host's can't be told", "", "http://deb.debian.org/debian"],
-    ["Debian's own on another system", ubuntu, "http://deb.debian.org/debian"],
+    ["debootstrap's where the host's can't be told", "", "http://default.invalid/debian"],
+    ["debootstrap's on another system", ubuntu, "http://default.invalid/debian"],
   ])("come from %s", async (_, targets, mirror) => {
     expect((await make("sh", targets)).told[0]).toEndWith(` ${mirror}`);
   });
