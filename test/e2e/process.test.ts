@@ -34,6 +34,19 @@ describe("signals", () => {
     120_000,
   );
 
+  test("SIGTERM while a hook runs ends the deploy before the agent", async () => {
+    await using host = new TestHost();
+    host.publish("v1.0.0");
+    const agent = host.assets([
+      "--before-deploy-hook",
+      "touch hooking; trap 'sleep 1; exit 1' TERM; sleep 100",
+    ]);
+    await until("the hook runs", () => existsSync(join(host.root, "hooking")));
+    expect(await agent.stop("SIGTERM")).toBe(0);
+    await agent.logged("Shutdown notification", { message: "Stop receiving by terminated signal" });
+    expect(existsSync(join(host.root, "current"))).toBe(false);
+  }, 120_000);
+
   test("SIGHUP while the app is being stopped does not end the agent before it", async () => {
     await using host = new TestHost();
     const script = "#!/bin/sh\ntrap 'echo STOPPING >&2; sleep 1; exit 0' TERM\nwhile :; do sleep 0.1; done\n";

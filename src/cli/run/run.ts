@@ -96,7 +96,7 @@ export async function runAgent(config: AgentConfig, options: RunOptions): Promis
       config.command !== "container" && config.once
         ? once(agent, deps, signs, stop)
         : forever(agent, { announcer: deps.announcer, signs, config }, stop);
-    return await whileAlone(running, new Footing({ ...deps, control }), open, stop);
+    return await whileAlone(running, new Footing({ ...deps, control }), open);
   } catch (error) {
     if (!stop.signal.aborted || error !== stop.signal.reason) throw error;
     return 0;
@@ -108,11 +108,11 @@ async function whileAlone(
   running: Promise<number>,
   footing: Footing,
   open: AsyncDisposableStack,
-  c: Call,
 ): Promise<number> {
+  // Not the agent's own signal: what runs has a last word before its parts are closed.
   const over = new AbortController();
   try {
-    return await Promise.race([running, footing.keep({ signal: AbortSignal.any([c.signal, over.signal]) })]);
+    return await Promise.race([running, footing.keep(over)]);
   } finally {
     over.abort();
     if (footing.isLost()) open.move();
