@@ -1,4 +1,7 @@
 /** Runs the checks side by side and adds up what they counted; ./scripts/test does the set-up before. */
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Glob } from "bun";
 
 interface Counts {
@@ -68,13 +71,16 @@ function summary(output: string): Counts {
 
 async function run({ name, command, count }: Check): Promise<Counts> {
   const startedMs = performance.now();
+  // A file, not a pipe: what a failed test has left running would keep that open.
+  const path = join(directory, name);
+  const log = openSync(path, "w");
   const child = Bun.spawn([...command], {
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["ignore", log, log],
     env: { ...process.env, FORCE_COLOR: "0" },
   });
-  const outputs = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  closeSync(log);
   const code = await child.exited;
-  const output = outputs.join("");
+  const output = readFileSync(path, "utf8");
   const counted = count?.(output) ?? { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
   // A runner that ended badly without counting a failure (a crash, no test found) is one.
   const crashed = code !== 0 && counted.failed === 0;
@@ -90,7 +96,9 @@ async function runLane(checks: readonly Check[]): Promise<Counts[]> {
   return counts;
 }
 
+const directory = mkdtempSync(join(tmpdir(), "dewy-run-"));
 const all = (await Promise.all(lanes.map(runLane))).flat();
+rmSync(directory, { recursive: true });
 const total = (key: keyof Counts) => all.reduce((sum, counts) => sum + counts[key], 0);
 const skipped = total("skipped");
 const skipsFail = process.env["CI"] === "true";

@@ -106,8 +106,21 @@ export class Agent implements Operations {
     }
   }
 
-  /** Checks until `c` aborts; rejects with its reason. */
+  /** Checks until `c` aborts; rejects with its reason, once what was begun by order is over, too. */
   async run(c: Call): Promise<never> {
+    try {
+      return await this.#keepChecking(c);
+    } finally {
+      await this.end();
+    }
+  }
+
+  /** Nothing begins any more. Resolves once nothing is under way: what the agent consists of may be closed then. */
+  end(): Promise<void> {
+    return this.#turns.end();
+  }
+
+  async #keepChecking(c: Call): Promise<never> {
     const { clock } = this.deps;
     for (let first = true; ; first = false) {
       const checkedAt = clock.now();

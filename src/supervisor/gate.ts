@@ -89,7 +89,7 @@ export class Gate {
       const limitMs = Math.ceil(Math.min(maxCheckMs, leftMs));
       const hold = isHolding(course);
       const result = await checker.check(subject, { proof, width: course.width, hold, limitMs }, c);
-      if (hold && result.kind !== "asked") course.vainHolds += 1;
+      if (hold && (result.kind !== "asked" || result.probed.unasked === true)) course.vainHolds += 1;
       note(result, course);
       if (course.passes >= passes) return this.#passed(result, subject, sinceMs);
       if (course.untold >= untoldTries) {

@@ -43,6 +43,7 @@ export class Supervisor implements AsyncDisposable {
   #state: SupervisorState = { kind: "stopped" };
   #deaths: RestartHistory = noDeaths;
   #pendingRestart = new AbortController();
+  #isStopping = false;
   readonly #restarts = { deploy: 0, signal: 0, crash: 0 };
   readonly #changes = new Mutex();
 
@@ -112,11 +113,17 @@ export class Supervisor implements AsyncDisposable {
     });
   }
 
-  /** Stops every generation and gives the ports back. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** From now on an end of the app is none to be told of or made good: whoever stops dewy may stop the app, too. */
+  beginStop(): void {
+    this.#isStopping = true;
     this.#pendingRestart.abort();
     this.vetting.unfollow();
     this.generations.beginStop();
+  }
+
+  /** Stops every generation and gives the ports back. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.beginStop();
     await this.#changes.run(async () => {
       this.#state = { kind: "stopped" };
       this.vetting.unfollow();
@@ -222,6 +229,7 @@ export class Supervisor implements AsyncDisposable {
     const { history, delayMs } = nextRestart(this.#deaths, uptimeMs);
     this.#deaths = history;
     this.#state = { kind: "backoff", release, reason };
+    if (this.#isStopping) return;
     this.deps.onCrash({ release, reason, delayMs, blame });
     this.#pendingRestart = new AbortController();
     const { signal } = this.#pendingRestart;

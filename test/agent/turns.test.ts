@@ -17,6 +17,29 @@ function asker() {
 }
 
 describe("turns", () => {
+  test("end with the one that is under way; none that waits begins", async () => {
+    const turns = new Turns(new FakeClock());
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const first = turns.take("a deploy", () => promise);
+    while (turns.current === null) await Promise.resolve();
+    let hasBegun = false;
+    const waiting = turns.take("a rollback", async () => {
+      hasBegun = true;
+    });
+    const refused = waiting.catch((error: unknown) => error);
+    let isOver = false;
+    const end = turns.end().then(() => {
+      isOver = true;
+    });
+    for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+    expect(isOver).toBe(false);
+    resolve("done");
+    await end;
+    expect(await first).toBe("done");
+    expect(await refused).toMatchObject({ code: "stopped", message: "the agent is ending" });
+    expect(hasBegun).toBe(false);
+  });
+
   test("come one at a time, and whoever waits hears of each", async () => {
     const turns = new Turns(new FakeClock());
     const { promise, resolve } = Promise.withResolvers<void>();

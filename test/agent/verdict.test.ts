@@ -161,6 +161,23 @@ describe("a try that ends with the end of what serves", () => {
     expect(row(codes, { returning: true })).toEqual(codes.map(() => "again"));
   });
 
+  test("is none of what comes after a release that is to be left", () => {
+    const stranded = {
+      release: good.release,
+      reason: "",
+      why: "",
+      hint: "",
+      at: "",
+      diedAt: null,
+      triedAt: "",
+      unlike: null,
+    };
+    const failure = { tag: "v2.0.0", fingerprint: "print", count: 2, servingEnds: 2, lastError: "" };
+    const before = { ...state, failure: { ...failure, at: now.toISOString(), nextTryAt: now.toISOString() } };
+    expect(judge(attempt("serving-ended"), before).kind).toBe("quarantine");
+    expect(judge(attempt("serving-ended"), { ...before, stranded }).kind).toBe("retry");
+  });
+
   test.each([
     ["it was published again", { tag: "v2.0.0", fingerprint: "other" }],
     ["another release failed", { tag: "v1.9.0", fingerprint: "print" }],

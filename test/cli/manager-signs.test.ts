@@ -42,18 +42,18 @@ describe("the status", () => {
 describe("an end takes at most", () => {
   test.each([
     ["of assets", ["assets", "--registry", "file:///srv/r"], 1 * minutes],
-    ["of an app", [...server, "--", "./app"], 10_000 + 1 * minutes],
+    ["of an app", [...server, "--", "./app"], 2 * 10_000 + 1 * minutes],
     [
       "of containers",
       ["container", "--registry", "img://h/n", "--stop-timeout", "20s"],
-      20_000 + 1 * minutes,
+      2 * 20_000 + 1 * minutes,
     ],
     [
       "of containers with docker's own option",
       ["container", "--registry", "img://h/n", "--", "--stop-timeout", "40"],
-      40_000 + 1 * minutes,
+      2 * 40_000 + 1 * minutes,
     ],
-  ])("%s what the operator grants, and a minute", async (_, argv, limitMs) => {
+  ])("%s twice what the operator grants, and a minute", async (_, argv, limitMs) => {
     expect(stopLimitMs(await configOf(argv))).toBe(limitMs);
   });
 });
@@ -72,6 +72,11 @@ test.each([
 test("work behind the proxy may show nothing for as long as --drain-time lets it", async () => {
   const argv = [...server, "--proxy", "--drain-time", "5h", "--", "./app"];
   expect(stillLimitMs(await configOf(argv))).toBeGreaterThan(300 * minutes);
+});
+
+test("replicas may show nothing for as long as each of them must stay up", async () => {
+  const argv = [...server, "--proxy", "--replicas", "20", "--min-uptime", "1h", "--", "./app"];
+  expect(stillLimitMs(await configOf(argv))).toBeGreaterThan(20 * 60 * minutes);
 });
 
 test("containers may show nothing for as long as their engine, which tells of a pull, may take to start them", async () => {

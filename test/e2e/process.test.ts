@@ -47,6 +47,26 @@ describe("signals", () => {
     expect(existsSync(join(host.root, "current"))).toBe(false);
   }, 120_000);
 
+  test("SIGTERM while the hook of an order runs ends that before the agent, and does no other", async () => {
+    await using host = new TestHost();
+    host.publish("v1.0.0");
+    const hook = "test $DEWY_TAG = v1.0.0 || { touch hooking; sleep 100; }";
+    const agent = host.assets(["--before-deploy-hook", hook]);
+    await agent.logged("Deploy done", { tag: "v1.0.0" });
+    expect(await runDewy(["hold", "--root", host.root])).toMatchObject({ code: 0 });
+    for (const tag of ["v1.1.0", "v1.2.0"]) host.publish(tag);
+    const deploy = (tag: string) => runDewy(["deploy", tag, "--root", host.root]);
+    const first = deploy("v1.1.0");
+    await until("the hook runs", () => existsSync(join(host.root, "hooking")));
+    const second = deploy("v1.2.0");
+    expect(await agent.stop("SIGTERM")).toBe(0);
+    await agent.logged("Shutdown notification");
+    expect((await first).code).not.toBe(0);
+    expect((await second).code).not.toBe(0);
+    expect(host.history().map(({ tag, result }) => [tag, result])).toEqual([["v1.0.0", "deployed"]]);
+    expect(host.current()).toBe("v1.0.0");
+  }, 120_000);
+
   test("SIGHUP while the app is being stopped does not end the agent before it", async () => {
     await using host = new TestHost();
     const script = "#!/bin/sh\ntrap 'echo STOPPING >&2; sleep 1; exit 0' TERM\nwhile :; do sleep 0.1; done\n";

@@ -93,6 +93,8 @@ export class RunningDewy implements AsyncDisposable {
 
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
     if (this.running) this.#child.kill(signal);
+    // A failed test may have left it standing still.
+    if (this.running) this.#child.kill("SIGCONT");
     await this.#child.exited;
     // An app that outlives its agent keeps the pipe open.
     if (signal !== "SIGKILL") await this.#reading;

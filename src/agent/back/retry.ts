@@ -27,7 +27,8 @@ export function retry({ state, announcer, clock, log }: RetryDeps): readonly str
 function lifted(state: State, now: Date): StateChanges {
   const changes = { quarantine: [], failure: null };
   const { current, stranded, retreat } = state;
-  if (current === null || stranded === null || retreat !== null || !isStranded(state)) return changes;
+  if (retreat !== null) return { ...changes, retreat: { ...retreat, nextTryAt: retreat.at } };
+  if (current === null || stranded === null || !isStranded(state)) return changes;
   if ("why" in wayBack(current, { ...state, ...changes })) return { ...changes, stranded: null };
   const { release, reason, diedAt } = stranded;
   return {

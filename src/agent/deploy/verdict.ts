@@ -1,6 +1,7 @@
 import { DewyError } from "../../errors.ts";
 import { isSameContent } from "../../release/placed.ts";
 import type { Digest } from "../../release/release.ts";
+import { isStranded } from "../back/stranded.ts";
 import { retryDelayMs } from "../decide.ts";
 import { isFailureOf } from "../failure.ts";
 import type { Failure, Quarantined, State } from "../state.ts";
@@ -38,7 +39,7 @@ export type Verdict =
 export function judge(attempt: FailedTry, state: State): Verdict {
   const { tag, moving, digest, fingerprint, failure, now } = attempt;
   const before = isFailureOf(state.failure, attempt) ? state.failure : null;
-  const servingEnds = servingEndsAfter(attempt, before);
+  const servingEnds = servingEndsAfter(attempt, before, state);
   const isOther = state.current?.tag !== tag || (moving && state.current.digest !== digest);
   const goodOne = state.current !== null && isOther;
   const culprit = servingEnds < maxServingEnds ? failure : endsWhatServes(failure);
@@ -64,9 +65,16 @@ export function judge(attempt: FailedTry, state: State): Verdict {
   return { kind: "retry", failure: entry, delayMs };
 }
 
-/** A try that failed before anything was checked says nothing: it neither counts nor ends the row. */
-function servingEndsAfter({ failure, returning }: FailedTry, before: Failure | null): number {
-  if (returning) return 0;
+/**
+ * A try that failed before anything was checked says nothing: it neither counts nor ends the row. What is to be left ends
+ * of itself.
+ */
+function servingEndsAfter(
+  { failure, returning }: FailedTry,
+  before: Failure | null,
+  state: Pick<State, "stranded" | "current">,
+): number {
+  if (returning || isStranded(state)) return 0;
   return (before?.servingEnds ?? 0) + (failure.code === "serving-ended" ? 1 : 0);
 }
 

@@ -1,3 +1,4 @@
+import { DewyError } from "../../errors.ts";
 import { abortable, type Call, Mutex } from "../../util/async.ts";
 import type { Clock } from "../../util/time.ts";
 
@@ -25,6 +26,7 @@ export class Turns {
   #asker: Asker | null = null;
   /** When what is under way last came further. */
   #movedMs = 0;
+  #isOver = false;
 
   constructor(private readonly clock: Pick<Clock, "now" | "monotonicMs">) {}
 
@@ -46,6 +48,7 @@ export class Turns {
     const done = this.#mutex.run(async () => {
       if (asker !== null) this.#waiting.delete(asker);
       asker?.c.signal.throwIfAborted();
+      if (this.#isOver) throw new DewyError("stopped", "the agent is ending");
       this.#asker = asker;
       this.#begin(what);
       try {
@@ -57,6 +60,12 @@ export class Turns {
     });
     if (asker === null) return done;
     return abortable(done, asker.c.signal).finally(() => this.#waiting.delete(asker));
+  }
+
+  /** Resolves once what is under way is over; what waits for its turn does not begin any more. */
+  end(): Promise<void> {
+    this.#isOver = true;
+    return this.#mutex.run(async () => undefined);
   }
 
   /** The turn that is under way came to be about something else: a check has found a release. */

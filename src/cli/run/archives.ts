@@ -134,8 +134,11 @@ async function openSupervisor(config: ServerConfig, parts: AgentParts, c: Call):
     soaking,
     onSick: (sickness: Sickness) => {
       const isTold = parts.appFailed(sickness);
-      if (!isTold) log.error("Server is not healthy", { error: sickness.reason, tag: currentTag() });
+      if (!isTold && !c.signal.aborted)
+        log.error("Server is not healthy", { error: sickness.reason, tag: currentTag() });
     },
   };
-  return Supervisor.open(options, deps, c);
+  const supervisor = await Supervisor.open(options, deps, c);
+  c.signal.addEventListener("abort", () => supervisor.beginStop(), { once: true });
+  return supervisor;
 }

@@ -80,11 +80,11 @@ export class AgentSigns implements Disposable {
   }
 }
 
-/** How long the agent's end may take. */
+/** How long the agent's end may take: a deploy that is broken off stops the new app before the old one is stopped. */
 export function stopLimitMs(config: AgentConfig): number {
   if (config.command === "assets") return closingMs;
   const stopMs = config.command === "container" ? config.runOptions.stopTimeoutMs : null;
-  return (stopMs ?? config.stopTimeoutMs) + closingMs;
+  return 2 * (stopMs ?? config.stopTimeoutMs) + closingMs;
 }
 
 /**
@@ -101,13 +101,14 @@ export function stillLimitMs(config: AgentConfig): number {
       return common + stopLimitMs(config) + config.drainMs + config.health.timeoutMs * config.replicas;
     case "server": {
       const { health, replicated, killOldDelayMs, minUptimeMs } = config;
-      const behindProxy =
-        replicated === null ? 0 : replicated.drainMs + replicated.health.timeoutMs * replicated.replicas;
+      // One after the other: each replica, or the rehearsal and what serves then.
+      const proofs = replicated?.replicas ?? 2;
+      const timeoutMs = (replicated?.health ?? health)?.timeoutMs ?? 0;
       return (
         common +
         cachesLimitMs(config) +
         stopLimitMs(config) +
-        (killOldDelayMs + minUptimeMs + (health?.timeoutMs ?? 0) + behindProxy)
+        (killOldDelayMs + (minUptimeMs + timeoutMs) * proofs + (replicated?.drainMs ?? 0))
       );
     }
   }

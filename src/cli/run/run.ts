@@ -125,7 +125,7 @@ async function once(agent: Agent, { state }: AgentDeps, signs: AgentSigns, c: Ca
   // Whoever asks for one check wants it now, not when an agent would try again.
   const { failure } = state.state;
   if (failure !== null) state.learn({ failure: { ...failure, nextTryAt: failure.at } });
-  const outcome = await agent.tick(c);
+  const outcome = await agent.tick(c).finally(() => agent.end());
   return outcome.kind === "failed" ? outcome.failure.exitCode : 0;
 }
 
