@@ -30,7 +30,7 @@ describe("a service manager's socket", () => {
         "STOPPING=1",
         "STATUS=stopping",
         // The app's own time, and a minute for the rest.
-        "EXTEND_TIMEOUT_USEC=70000000",
+        "EXTEND_TIMEOUT_USEC=80000000",
       ]);
       expect(manager.assignments.filter((each) => each === "READY=1")).toHaveLength(1);
       expect(manager.assignments).not.toContain("WATCHDOG=1");
