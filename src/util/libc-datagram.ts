@@ -1,6 +1,7 @@
 import { FFIType, ptr } from "bun:ffi";
 import { closeSync } from "node:fs";
 import { AF_UNIX, checked, lazily, load } from "./libc.ts";
+import { abstractAddress, unixAddress } from "./sockaddr.ts";
 
 /** Datagrams to a unix socket (unix(7)), which Bun has no API for. Linux only, as are the programs that listen. */
 const { i32, u32, u64, pointer } = FFIType;
@@ -21,7 +22,7 @@ const maxNameBytes = 108;
 
 /** A path, or with `@` before it a name in the abstract namespace. Throws LibcError; never waits for the reader. */
 export function sendDatagram(to: string, text: string): void {
-  const address = unixAddress(to);
+  const address = addressOf(to);
   const bytes = terminated(text);
   const fd = checked("socket", libc().socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   try {
@@ -33,15 +34,11 @@ export function sendDatagram(to: string, text: string): void {
   }
 }
 
-/** struct sockaddr_un: the family, then a path with its end or, behind a zero, a name whose end is the struct's. */
-function unixAddress(to: string): ArrayBuffer {
+function addressOf(to: string): ArrayBuffer {
   const isAbstract = to.startsWith("@");
-  const name = Buffer.from(isAbstract ? `\0${to.slice(1)}` : `${to}\0`);
-  if (name.length > maxNameBytes) throw new RangeError(`a socket's name has at most ${maxNameBytes} bytes`);
-  const address = new ArrayBuffer(2 + name.length);
-  new DataView(address).setUint16(0, AF_UNIX, true);
-  new Uint8Array(address).set(name, 2);
-  return address;
+  const nameBytes = Buffer.byteLength(to) + (isAbstract ? 0 : 1);
+  if (nameBytes > maxNameBytes) throw new RangeError(`a socket's name has at most ${maxNameBytes} bytes`);
+  return isAbstract ? abstractAddress(to.slice(1)) : unixAddress(to);
 }
 
 /** One byte longer than the text: there is no pointer to an empty buffer. */

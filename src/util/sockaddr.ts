@@ -24,6 +24,14 @@ export function unixAddress(path: string): ArrayBuffer {
   return buffer;
 }
 
+/** The same of a name in the abstract namespace (Linux): behind a zero, and its end is the struct's. */
+export function abstractAddress(name: string): ArrayBuffer {
+  const encoded = new TextEncoder().encode(name);
+  const { buffer, bytes } = address(AF_UNIX, 3 + encoded.length);
+  bytes.set(encoded, 3);
+  return buffer;
+}
+
 /** macOS puts a length byte before a one-byte family. */
 function address(family: number, size: number): { buffer: ArrayBuffer; bytes: Uint8Array; view: DataView } {
   const buffer = new ArrayBuffer(size);

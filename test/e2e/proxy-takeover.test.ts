@@ -24,15 +24,21 @@ test("a killed agent's processes are adopted by the next one, which serves at on
   expect(next.errors()).toEqual([]);
 }, 120_000);
 
+/** The app of an agent without --proxy that was killed; its next version is published. */
+async function leftWithoutProxy(host: Proxied): Promise<number> {
+  host.publish("v1.0.0", demoApp("v1.0.0"));
+  const first = host.server();
+  const left = Number((await host.serves("v1.0.0")).split(" ")[2]);
+  await first.logged("Start notification");
+  await first.stop("SIGKILL");
+  host.publishMode("v1.1.0");
+  return left;
+}
+
 describe("what another way of serving left running", () => {
   test("without --proxy is stopped before the proxy listens", async () => {
     await using host = new Proxied();
-    host.publish("v1.0.0", demoApp("v1.0.0"));
-    const first = host.server();
-    const left = Number((await host.serves("v1.0.0")).split(" ")[2]);
-    await first.logged("Start notification");
-    await first.stop("SIGKILL");
-    host.publishMode("v1.1.0");
+    const left = await leftWithoutProxy(host);
     const next = host.server(["--proxy"]);
     await next.logged("Stopping the app left by an agent without --proxy: it holds the ports");
     await host.serves("v1.1.0");
@@ -41,12 +47,7 @@ describe("what another way of serving left running", () => {
 
   test("without --proxy hands its listener over to the proxy: nobody is refused", async () => {
     await using host = new Proxied();
-    host.publish("v1.0.0", demoApp("v1.0.0"));
-    const first = host.server();
-    const left = Number((await host.serves("v1.0.0")).split(" ")[2]);
-    await first.logged("Start notification");
-    await first.stop("SIGKILL");
-    host.publishMode("v1.1.0");
+    const left = await leftWithoutProxy(host);
     const load = host.load({ fresh: 4 });
     await until("there is load", () => load.seen().requests > 50);
     // It keeps the old app for five seconds after it has stopped accepting.

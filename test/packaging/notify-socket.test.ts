@@ -29,7 +29,7 @@ describe("a service manager's socket", () => {
       expect(manager.heard.at(-1)).toEqual([
         "STOPPING=1",
         "STATUS=stopping",
-        // The app's own time, and a minute for the rest.
+        // The app's own time twice, and a minute for the rest.
         "EXTEND_TIMEOUT_USEC=80000000",
       ]);
       expect(manager.assignments.filter((each) => each === "READY=1")).toHaveLength(1);
